@@ -1,0 +1,253 @@
+#include "lock.h"
+
+#include "os.h"
+
+#define SPINS 100
+#define WAIT_MIN_NS 2000000u   /* 2 ms */
+#define WAIT_MAX_NS 10000000u  /* 10 ms */
+
+/* One try and one sleep on a lock word. *mine: we have it now. Answers the owner's token when the sleep ended without news. */
+static uint32_t try_or_sleep(uint32_t *word, uint32_t token, uint64_t timeout_ns, bool *mine)
+{
+    uint32_t v = mps_load32(word);
+    if (v == 0) {
+        /* Others may sleep too: whoever has slept takes the lock with the waiters bit. */
+        *mine = mps_cas32(word, &v, token | MPS_WAITERS);
+        return 0;
+    }
+    if ((v & MPS_WAITERS) == 0) {
+        if (!mps_cas32(word, &v, v | MPS_WAITERS)) {
+            return 0;
+        }
+        v |= MPS_WAITERS;
+    }
+    return mps_os_wait(word, v, timeout_ns) != MPS_OK ? v & ~MPS_WAITERS : 0;
+}
+
+static bool spin(uint32_t *word, uint32_t token)
+{
+    for (int i = 0; i < SPINS; i++) {
+        uint32_t v = mps_load32(word);
+        if (v == 0 && mps_cas32(word, &v, token)) {
+            return true;
+        }
+        mps_pause();
+    }
+    return false;
+}
+
+mps_status mps_tx_lock_wait(mps_tx *tx, mps_guard *guard)
+{
+    mps_seg *seg = tx->seg;
+    if (spin(&guard->lock, tx->token)) {
+        return MPS_OK;
+    }
+    mps_tx_leave(tx);
+    uint64_t timeout_ns = WAIT_MIN_NS;
+    bool mine = false;
+    mps_status st = MPS_OK;
+    uint32_t lost = 0; /* times that the owner was unknown */
+    while (!mine && st == MPS_OK) {
+        uint32_t owner = try_or_sleep(&guard->lock, tx->token, timeout_ns, &mine);
+        if (owner == 0) {
+            continue;
+        }
+        timeout_ns = mps_min64(timeout_ns * 2, WAIT_MAX_NS);
+        int alive = mps_token_alive(seg, owner);
+        if (alive == 0) {
+            st = seg->hooks->recover(seg, owner);
+            timeout_ns = WAIT_MIN_NS;
+        } else if (alive < 0 && (mps_load32(&guard->lock) & ~MPS_WAITERS) == owner && ++lost > 3) {
+            st = MPS_E_CORRUPT; /* the word names nobody who ever had it */
+        }
+        if (st == MPS_OK && mps_load32(&seg->control->state) == MPS_STATE_BROKEN) {
+            st = MPS_E_CORRUPT;
+        }
+    }
+    if (st != MPS_OK && tx->n_held == 0) {
+        mps_tx_enter(tx);
+    }
+    return st;
+}
+
+mps_status mps_tx_lock_frozen(mps_tx *tx, mps_guard *guard)
+{
+    mps_seg *seg = tx->seg;
+    const mps_lane *lane = tx->lane;
+    if (tx->ctl != 0 || (mps_load64(&lane->limbo) | mps_load64(&lane->hold[0]) | mps_load64(&lane->hold[1])) != 0) {
+        tx->guards[tx->n_held++] = guard; /* begun before the freeze, which waits for the end of it */
+        return MPS_OK;
+    }
+    for (;;) {
+        if (mps_swap32(&guard->lock, 0) & MPS_WAITERS) {
+            mps_os_wake(&guard->lock, 1);
+        }
+        mps_barrier();
+        mps_store64(&tx->lane->held[0], 0);
+        mps_tx_leave(tx);
+        uint32_t freezer;
+        while ((freezer = mps_load32(&seg->control->freeze)) != 0) {
+            mps_os_wait(&seg->control->freeze, freezer, WAIT_MAX_NS);
+            uint32_t token = freezer & ~MPS_WAITERS;
+            if (mps_token_alive(seg, token) <= 0) {
+                mps_cas32(&seg->control->freeze, &freezer, 0);
+            }
+        }
+        mps_store64(&tx->lane->held[0], mps_region_off(&seg->region, guard));
+        mps_barrier();
+        uint32_t free = 0;
+        if (!mps_cas32(&guard->lock, &free, tx->token)) {
+            mps_status st = mps_tx_lock_wait(tx, guard);
+            if (st != MPS_OK) {
+                mps_store64(&tx->lane->held[0], 0);
+                return st;
+            }
+        }
+        if (mps_load32(&seg->control->freeze) == 0) {
+            tx->guards[tx->n_held++] = guard;
+            return MPS_OK;
+        }
+    }
+}
+
+static inline void unlock_one(mps_tx *tx)
+{
+    uint32_t i = --tx->n_held;
+    mps_guard *guard = tx->guards[i];
+    uint32_t seq = mps_load32(&guard->seq);
+    if (seq & 1u) {
+        mps_store32_release(&guard->seq, seq + 1);
+    }
+    if (mps_unlikely(mps_swap32(&guard->lock, 0) & MPS_WAITERS)) {
+        mps_os_wake(&guard->lock, 1);
+    }
+    mps_barrier();
+    mps_store64(&tx->lane->held[i], 0);
+}
+
+void mps_tx_unlock_last(mps_tx *tx)
+{
+    unlock_one(tx);
+    if (tx->n_held == 0) {
+        mps_tx_enter(tx);
+    }
+}
+
+void mps_tx_unlock_all(mps_tx *tx)
+{
+    while (tx->n_held > 0) {
+        unlock_one(tx);
+    }
+    if (!tx->has_frees) {
+        mps_tx_enter(tx);
+    }
+}
+
+void mps_guard_release_for(mps_guard *guard, uint32_t token)
+{
+    if ((mps_load32(&guard->lock) & ~MPS_WAITERS) != token) {
+        return;
+    }
+    uint32_t seq = mps_load32(&guard->seq);
+    if (seq & 1u) {
+        mps_store32_release(&guard->seq, seq + 1);
+    }
+    mps_barrier();
+    mps_swap32(&guard->lock, 0);
+    mps_os_wake(&guard->lock, INT32_MAX);
+}
+
+/* ---- words ---- */
+
+mps_status mps_word_lock(mps_seg *seg, uint32_t *word, uint32_t token)
+{
+    uint32_t free = 0;
+    if (mps_cas32(word, &free, token)) {
+        return MPS_OK;
+    }
+    bool mine = false;
+    while (!mine) {
+        uint32_t owner = try_or_sleep(word, token, WAIT_MIN_NS, &mine);
+        if (owner == 0) {
+            continue;
+        }
+        if (mps_token_alive(seg, owner) <= 0) {
+            uint32_t v = owner | MPS_WAITERS;
+            mine = mps_cas32(word, &v, token | MPS_WAITERS);
+        }
+    }
+    return MPS_OK;
+}
+
+void mps_word_unlock(uint32_t *word, uint32_t token)
+{
+    uint32_t v = mps_load32(word);
+    while ((v & ~MPS_WAITERS) == token) {
+        if (mps_cas32(word, &v, 0)) {
+            if (v & MPS_WAITERS) {
+                mps_os_wake(word, INT32_MAX);
+            }
+            return;
+        }
+    }
+}
+
+/* ---- freezing ---- */
+
+/* Nothing begun that is not finished: no guard, no journal, nothing dying, nothing held. */
+static bool at_rest(const mps_lane *lane)
+{
+    return mps_load64(&lane->held[0]) == 0 && mps_load64(&lane->ctl) == 0 && mps_load64(&lane->limbo) == 0 &&
+           mps_load64(&lane->hold[0]) == 0 && mps_load64(&lane->hold[1]) == 0;
+}
+
+static bool somebody_died(mps_seg *seg)
+{
+    for (uint32_t slot = 0; slot < seg->n_slots; slot++) {
+        if (mps_slot_alive(seg, slot) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static mps_status wait_for_rest(mps_seg *seg, uint32_t slot)
+{
+    mps_slot_head *head = mps_slot_head_at(seg, slot);
+    mps_slot_body *body = mps_slot_body_at(seg, slot);
+    for (uint32_t lane = 0, rounds = 0; lane < MPS_LANES;) {
+        if ((mps_load64(&head->word) & 0xff) != MPS_SLOT_USED) {
+            return MPS_OK;
+        }
+        if (at_rest(&body->lanes[lane])) {
+            lane++;
+            continue;
+        }
+        if (++rounds % 64 == 0 && somebody_died(seg)) {
+            return MPS_E_RETRY;
+        }
+        mps_os_sleep(20000);
+    }
+    return MPS_OK;
+}
+
+mps_status mps_freeze(mps_seg *seg)
+{
+    mps_status st = mps_word_lock(seg, &seg->control->freeze, seg->token);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    for (uint32_t slot = 0; slot < seg->n_slots && st == MPS_OK; slot++) {
+        st = wait_for_rest(seg, slot);
+    }
+    if (st == MPS_OK && somebody_died(seg)) {
+        st = MPS_E_RETRY;
+    }
+    if (st != MPS_OK) {
+        mps_unfreeze(seg);
+    }
+    return st;
+}
+
+void mps_unfreeze(mps_seg *seg)
+{
+    mps_word_unlock(&seg->control->freeze, seg->token);
+}

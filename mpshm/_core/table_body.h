@@ -1,0 +1,167 @@
+/* table_body.h -- inside a table: where the parts of its body are, and how a key is found. For table*.c only.
+ *
+ *   index slot:  | fragment : 32 - log2 | number : log2 |      number: 0 empty, 1 deleted, else entry number + 2
+ *
+ * A search begins at slot (hash mod 2^log2) and goes on to the next until it meets an empty one; the fragment, high bits of the
+ * hash, spares most looks at entries. `deleted` in the body counts the index slots that are neither empty nor lead to an entry.
+ * There always is an empty slot, since alive + deleted <= capacity < 2^log2; a search ends after 2^log2 steps whatever the bytes say.
+ *
+ * Expected probes at load a = 2/3: (1 + 1/(1-a))/2 = 2 for a key that is there, (1 + 1/(1-a)^2)/2 = 5 for one that is not
+ * (Knuth, linear probing).
+ */
+#ifndef MPS_TABLE_BODY_H
+#define MPS_TABLE_BODY_H
+
+#include "table.h"
+
+#define MPS_TABLE_LOG2_MIN 3u
+#define MPS_TABLE_LOG2_MAX 31u
+#define MPS_INDEX_EMPTY 0u
+#define MPS_INDEX_DELETED 1u
+#define MPS_INDEX_FIRST 2u /* entry 0 */
+
+typedef struct mps_entry {
+    mps_value key; /* tag EMPTY: a hole */
+    mps_value value;
+} mps_entry;
+
+typedef struct mps_table_body {
+    mps_mortal mortal; /* flags: log2, as in mps_table.body; cursor: entries [0, cursor) are still to be released */
+    uint64_t deleted;  /* index slots marked deleted */
+    uint32_t index[];
+} mps_table_body;
+
+_Static_assert(sizeof(mps_entry) == 32, "stored");
+_Static_assert(sizeof(mps_table_body) == 32, "stored");
+
+/* A body as one operation sees it. */
+typedef struct mps_shape {
+    mps_table_body *body; /* NULL: none yet */
+    mps_entry *entries;
+    uint64_t capacity; /* entries */
+    uint32_t mask;     /* index slots - 1 */
+    uint32_t log2;
+    bool fresh;        /* made by this operation: nobody sees it, so nothing in it is journaled */
+} mps_shape;
+
+/* Where a key is, or would go. */
+typedef struct mps_found {
+    mps_entry *entry;
+    uint32_t number; /* of the entry */
+    uint32_t slot;   /* of the index: that of the entry, or the one for a new entry */
+    bool vacant;     /* not found: the slot is empty (else: deleted) */
+    uint64_t hash;
+} mps_found;
+
+static inline uint64_t mps_table_capacity(uint32_t log2)
+{
+    return ((uint64_t)2 << log2) / 3;
+}
+
+static inline uint64_t mps_table_bytes(uint32_t log2)
+{
+    return sizeof(mps_table_body) + ((uint64_t)4 << log2) + mps_table_capacity(log2) * sizeof(mps_entry);
+}
+
+/* The parts of the body that mps_table.body names; false when it can't be one. */
+static inline bool mps_table_shape(mps_seg *seg, uint64_t word, mps_shape *s)
+{
+    uint32_t log2 = (uint32_t)(word & 0xff);
+    mps_off off = word >> 8;
+    if (mps_unlikely(log2 - MPS_TABLE_LOG2_MIN > MPS_TABLE_LOG2_MAX - MPS_TABLE_LOG2_MIN || (off & 15) != 0 ||
+                     off < seg->arena || !mps_region_holds(&seg->region, off, mps_table_bytes(log2)))) {
+        return false;
+    }
+    s->body = mps_region_at(&seg->region, off);
+    s->entries = (mps_entry *)(void *)(s->body->index + ((size_t)1 << log2));
+    s->capacity = mps_table_capacity(log2);
+    s->mask = (uint32_t)(((uint64_t)1 << log2) - 1);
+    s->log2 = log2;
+    s->fresh = false;
+    return true;
+}
+
+static inline uint32_t mps_table_fragment(const mps_shape *s, uint64_t hash)
+{
+    return (uint32_t)(hash >> 32) & ~s->mask;
+}
+
+static inline uint64_t mps_table_hash(const mps_seg *seg, mps_value key)
+{
+    return mps_value_is_inline(key) ? mps_value_hash(key, seg->seed) : mps_value_hash_far(key.w0, seg->seed);
+}
+
+/* Finds a key: MPS_OK, MPS_E_NOTFOUND and the place for it, or MPS_E_RETRY when the index makes no sense. */
+static inline mps_status mps_table_seek(mps_seg *seg, const mps_shape *s, const mps_enc *key, mps_found *f)
+{
+    const bool far = key->data != NULL;
+    const uint64_t w0 = key->value.w0, w1 = key->value.w1, bits = mps_value_key_bits(w0);
+    const uint64_t hash = far ? mps_value_hash_far(w0, seg->seed) : mps_value_hash(key->value, seg->seed);
+    const uint32_t mask = s->mask, fragment = mps_table_fragment(s, hash);
+    uint32_t i = (uint32_t)hash & mask;
+    f->hash = hash;
+    f->vacant = true;
+    for (uint64_t left = (uint64_t)mask + 1; left > 0; left--, i = (i + 1) & mask) {
+        uint32_t slot = mps_load32(&s->body->index[i]);
+        uint32_t number = (slot & mask) - MPS_INDEX_FIRST;
+        if (slot == MPS_INDEX_EMPTY) {
+            f->slot = f->vacant ? i : f->slot;
+            return MPS_E_NOTFOUND;
+        }
+        if ((slot & ~mask) == fragment && number < s->capacity) {
+            mps_entry *e = &s->entries[number];
+            mps_value stored = mps_value_load(&e->key);
+            if (far ? mps_value_equals_far(seg, stored, key)
+                    : ((stored.w0 ^ w0) & bits) == 0 && mps_likely(stored.w1 == w1)) {
+                f->entry = e;
+                f->number = number;
+                f->slot = i;
+                return MPS_OK;
+            }
+        }
+        if (mps_unlikely(slot == MPS_INDEX_DELETED) && f->vacant) {
+            f->vacant = false;
+            f->slot = i;
+        }
+    }
+    return MPS_E_RETRY;
+}
+
+/* Under the guard: the table's body, and the key in it. */
+static inline mps_status mps_table_lookup(mps_seg *seg, const mps_table *t, const mps_enc *key, mps_shape *s, mps_found *f)
+{
+    uint64_t word = mps_load64(&t->body);
+    if (word == 0) {
+        s->body = NULL;
+        s->fresh = false;
+        return MPS_E_NOTFOUND;
+    }
+    if (!mps_table_shape(seg, word, s)) {
+        return MPS_E_CORRUPT;
+    }
+    mps_status st = mps_table_seek(seg, s, key, f);
+    return st == MPS_E_RETRY ? MPS_E_CORRUPT : st;
+}
+
+static inline uint64_t mps_table_used(uint64_t counts)
+{
+    return counts >> 32;
+}
+
+static inline uint64_t mps_table_alive(uint64_t counts)
+{
+    return (uint32_t)counts;
+}
+
+/* ---- table_body.c: under the guard, its sequence odd ---- */
+
+/* Builds a body for at least that many entries, those alive in it, and swings it in. */
+mps_status mps_table_rebuild(mps_tx *tx, mps_table *t, mps_shape *s, uint64_t entries);
+/* Adds an entry for a key that mps_table_lookup did not find. */
+mps_status mps_table_insert(mps_tx *tx, mps_table *t, mps_shape *s, mps_found *f, const mps_enc *key, const mps_enc *value);
+/* Takes an entry out, releasing key and value. */
+mps_status mps_table_erase(mps_tx *tx, mps_table *t, mps_shape *s, const mps_found *f);
+/* The place of the last entry alive: MPS_E_NOTFOUND. */
+mps_status mps_table_last(mps_seg *seg, const mps_table *t, mps_shape *s, mps_found *f);
+
+#endif
