@@ -13,25 +13,27 @@
 _Static_assert(BATCH + 1 <= MPS_OUTER, "a batch fits into the journal");
 _Static_assert(MPS_SMALL + MPS_CHUNK_HEAD == MPS_CHUNK_MIN + (MPS_CLASSES - 1) * MPS_CHUNK_ALIGN, "the largest class");
 
-/* Words of a free chunk after its head. In a chunk that was just taken they are restored if the inner transaction is undone: so until
- * its commit they change in the journal only. What lies behind them may be written without. */
+/* Words of a free chunk after its head. In a chunk that was just taken they are restored if the inner transaction is
+ * undone: so until its commit they change in the journal only. What lies behind them may be written without. */
 #define LINK_WORDS ((sizeof(mps_chunk) - MPS_CHUNK_HEAD) / 8)
-_Static_assert(MPS_FIT_TAKE - MPS_FIT_GAP + 2 + MPS_FIT_GIVE + LINK_WORDS <= MPS_INNER, "a spill is replaced in one transaction");
+_Static_assert(MPS_FIT_TAKE - MPS_FIT_GAP + 2 + MPS_FIT_GIVE + LINK_WORDS <= MPS_INNER,
+               "a spill is replaced in one transaction");
 
 static mps_guard *guard_of(const mps_tx *tx)
 {
     return &mps_fit_of(tx->seg)->guard;
 }
 
-static uint64_t class_size(uint32_t class)
+static inline uint64_t class_size(uint32_t class)
 {
     return MPS_CHUNK_MIN + (uint64_t)class * MPS_CHUNK_ALIGN;
 }
 
 /* The first word of a block whose offset was read from a cache or a journal; NULL when there can't be a block. */
-static uint64_t *first_word(mps_seg *seg, mps_off block)
+static inline uint64_t *first_word(mps_seg *seg, mps_off block)
 {
-    if (mps_unlikely((block & 15) != 0 || block <= seg->arena || !mps_region_holds(&seg->region, block, MPS_CHUNK_MIN - MPS_CHUNK_HEAD))) {
+    if (mps_unlikely((block & 15) != 0 || block <= seg->arena ||
+                     !mps_region_holds(&seg->region, block, MPS_CHUNK_MIN - MPS_CHUNK_HEAD))) {
         return NULL;
     }
     return mps_region_at(&seg->region, block);
@@ -42,22 +44,26 @@ static mps_off block_of(const mps_undo *entry)
     return entry->where & ~(uint64_t)MPS_UNDO_KIND;
 }
 
-/* How many blocks of a class may lie in a cache before it is trimmed. */
-static uint32_t cache_limit(uint32_t class)
+/* Whether that many blocks of a class are too many for a cache. */
+static inline bool is_too_long(uint32_t class, uint64_t n)
 {
-    uint64_t n = CACHE_BYTES / class_size(class);
-    return n > CACHE_MIN ? (uint32_t)n : CACHE_MIN;
+    return n > CACHE_MIN && n * class_size(class) > CACHE_BYTES;
 }
 
 /* Keeps the private guess of a cache's length. */
-static void count_cached(mps_tx *tx, uint32_t class, int64_t plus)
+static inline void count_cached(mps_tx *tx, uint32_t class, uint32_t n)
 {
-    if (mps_likely(!tx->foreign)) {
-        uint16_t *n = &tx->seg->cached[tx->lane_index][class];
-        int64_t now = *n + plus;
-        *n = (uint16_t)(now < 0 ? 0 : now > UINT16_MAX ? UINT16_MAX : now);
-        tx->trim |= *n > cache_limit(class);
+    uint16_t *cached = &tx->seg->cached[tx->lane_index][class];
+    if (mps_likely(!tx->foreign && *cached < UINT16_MAX - n)) {
+        *cached = (uint16_t)(*cached + n);
+        tx->trim |= is_too_long(class, *cached);
     }
+}
+
+static inline void count_taken(mps_tx *tx, uint32_t class)
+{
+    uint16_t *cached = &tx->seg->cached[tx->lane_index][class];
+    *cached = (uint16_t)(*cached - (!tx->foreign && *cached > 0));
 }
 
 /* ---- from and to the allocator behind ---- */
@@ -85,7 +91,7 @@ static mps_status take(mps_tx *tx, uint64_t size, uint64_t align, mps_off *chunk
     return st == MPS_E_NOTFOUND ? MPS_E_FULL : st;
 }
 
-static mps_status alloc_large(mps_tx *tx, uint64_t nbytes, uint64_t align, mps_off *block)
+__attribute__((noinline)) static mps_status alloc_large(mps_tx *tx, uint64_t nbytes, uint64_t align, mps_off *block)
 {
     if (nbytes >= MPS_FIT_LIMIT) {
         return MPS_E_FULL;
@@ -108,14 +114,14 @@ static mps_status alloc_large(mps_tx *tx, uint64_t nbytes, uint64_t align, mps_o
 }
 
 /* Gives the bytes behind a journal's last entry back, and takes the entry off. */
-static mps_status give_entry(mps_tx *tx, mps_off chunk, uint64_t size, uint64_t count)
+__attribute__((noinline)) static mps_status give_entry(mps_tx *tx, mps_off chunk, uint64_t size, uint64_t count)
 {
     mps_status st = mps_tx_lock(tx, guard_of(tx));
     if (st != MPS_OK) {
         return st;
     }
     mps_freed freed;
-    st = mps_fit_give(tx, chunk, size, count, &freed);
+    st = mps_fit_give(tx, chunk, size, count, false, &freed);
     if (st != MPS_OK) {
         return give_up(tx, st);
     }
@@ -145,9 +151,11 @@ static void cut_run(mps_tx *tx, mps_off chunk, uint64_t taken, uint64_t size, ui
     mps_tx_set_inner(tx, blocks, mps_load64(blocks) + n - 1);
 }
 /* (heads within the links' 64 bytes: two at most; and blocks) */
-_Static_assert((sizeof(mps_chunk) + MPS_CHUNK_MIN - 1) / MPS_CHUNK_MIN + 1 <= MPS_FIT_EXTRA, "a run is cut within the transaction");
+_Static_assert((sizeof(mps_chunk) + MPS_CHUNK_MIN - 1) / MPS_CHUNK_MIN + 1 <= MPS_FIT_EXTRA,
+               "a run is cut within the transaction");
 
-/* Takes a run of n blocks: the first (or the last, if that is longer) is the caller's, the others go to the empty cache. */
+/* Takes a run of n blocks: the first (or the last, if that is longer) is the caller's, the others go to the empty
+ * cache. */
 static mps_status take_run(mps_tx *tx, uint32_t class, uint64_t n, mps_off *block)
 {
     uint64_t size = class_size(class);
@@ -178,11 +186,11 @@ static mps_status take_run(mps_tx *tx, uint32_t class, uint64_t n, mps_off *bloc
         mps_store64(mps_region_at(&tx->seg->region, at), at < last ? at + size : 0);
     }
     mps_tx_set(tx, &tx->lane->cache[class], first);
-    count_cached(tx, class, (int64_t)n - 1);
+    count_cached(tx, class, (uint32_t)n - 1);
     return MPS_OK;
 }
 
-static mps_status refill(mps_tx *tx, uint32_t class, mps_off *block)
+__attribute__((noinline)) static mps_status refill(mps_tx *tx, uint32_t class, mps_off *block)
 {
     uint64_t n = mps_max64(RUN_BYTES / class_size(class), RUN_MIN);
     mps_status st = mps_tx_lock(tx, guard_of(tx));
@@ -198,7 +206,7 @@ static mps_status refill(mps_tx *tx, uint32_t class, mps_off *block)
 }
 
 /* Puts a block at the head of its cache, unless it is there already: doing it again does no harm. */
-static void push(mps_tx *tx, uint32_t class, mps_off block, uint64_t *word)
+static inline void push(mps_tx *tx, uint32_t class, mps_off block, uint64_t *word)
 {
     uint64_t *cache = &tx->lane->cache[class];
     mps_off first = mps_load64(cache);
@@ -229,7 +237,7 @@ mps_status mps_alloc(mps_tx *tx, uint64_t nbytes, mps_off *block)
     }
     mps_tx_note(tx, MPS_UNDO_CACHED, first, class);
     mps_store64(&tx->lane->cache[class], mps_load64(word));
-    count_cached(tx, class, -1);
+    count_taken(tx, class);
     *block = first;
     return MPS_OK;
 }
@@ -280,7 +288,8 @@ mps_status mps_alloc_extend(mps_tx *tx, mps_off block, uint64_t nbytes, uint64_t
     if (st != MPS_OK) {
         return st;
     }
-    st = mps_fit_extend(tx, chunk, size, mps_round_up(nbytes - have, MPS_CHUNK_ALIGN), mps_round_up(wanted - have, MPS_CHUNK_ALIGN));
+    st = mps_fit_extend(tx, chunk, size, mps_round_up(nbytes - have, MPS_CHUNK_ALIGN),
+                        mps_round_up(wanted - have, MPS_CHUNK_ALIGN));
     if (st != MPS_OK) {
         return give_up(tx, st);
     }
@@ -438,7 +447,7 @@ static mps_status drop_spill(mps_tx *tx)
     mps_freed freed;
     mps_tx_set_inner(tx, &tx->lane->spill, 0);
     mps_tx_set_inner(tx, &tx->lane->spill_entries, 0);
-    st = mps_fit_give(tx, chunk, size, 1, &freed);
+    st = mps_fit_give(tx, chunk, size, 1, false, &freed);
     if (st != MPS_OK) {
         return give_up(tx, st);
     }
@@ -472,9 +481,8 @@ void mps_alloc_trim(mps_tx *tx)
     if (tx->trim && !tx->foreign) {
         uint16_t *cached = tx->seg->cached[tx->lane_index];
         for (uint32_t class = 0; class < MPS_CLASSES; class++) {
-            uint32_t limit = cache_limit(class);
-            if (cached[class] > limit && shed(tx, class, cached[class] - limit / 2) == MPS_OK) {
-                cached[class] = (uint16_t)(limit / 2);
+            if (is_too_long(class, cached[class]) && shed(tx, class, cached[class] / 2) == MPS_OK) {
+                cached[class] = (uint16_t)(cached[class] - cached[class] / 2);
             }
         }
     }
@@ -503,13 +511,10 @@ static mps_status replace_spill(mps_tx *tx, uint64_t entries, mps_freed *freed)
     mps_off old = mps_load64(&lane->spill);
     uint64_t outer = mps_ctl_outer(tx->ctl);
     uint64_t filled = outer > MPS_OUTER ? outer - MPS_OUTER : 0;
-    uint64_t old_size = 0;
-    if (old != 0 && (mps_chunk_used(tx->seg, old - MPS_CHUNK_HEAD, &old_size) == NULL || (old_size - MPS_CHUNK_HEAD) / sizeof(mps_undo) < filled)) {
-        return MPS_E_CORRUPT;
-    }
+    uint64_t size = mps_round_up(entries * sizeof(mps_undo) + MPS_CHUNK_HEAD, MPS_CHUNK_ALIGN);
     mps_off chunk;
-    uint64_t taken;
-    mps_status st = take(tx, mps_round_up(entries * sizeof(mps_undo) + MPS_CHUNK_HEAD, MPS_CHUNK_ALIGN), MPS_CHUNK_ALIGN, &chunk, &taken);
+    uint64_t taken, old_size = 0;
+    mps_status st = take(tx, size, MPS_CHUNK_ALIGN, &chunk, &taken);
     if (st != MPS_OK) {
         return st;
     }
@@ -519,29 +524,45 @@ static mps_status replace_spill(mps_tx *tx, uint64_t entries, mps_freed *freed)
     }
     mps_tx_set_inner(tx, &lane->spill, block);
     mps_tx_set_inner(tx, &lane->spill_entries, (taken - MPS_CHUNK_HEAD) / sizeof(mps_undo));
-    return old != 0 ? mps_fit_give(tx, old - MPS_CHUNK_HEAD, old_size, 1, freed) : MPS_OK;
+    if (old == 0) {
+        return MPS_OK;
+    }
+    bool there = mps_chunk_used(tx->seg, old - MPS_CHUNK_HEAD, &old_size) != NULL;
+    return there ? mps_fit_give(tx, old - MPS_CHUNK_HEAD, old_size, 1, true, freed) : MPS_E_CORRUPT;
+}
+
+/* How many entries the spill has room for; MPS_E_CORRUPT when it is not the block that the lane says it is. */
+static mps_status spill_room(const mps_tx *tx, uint64_t *entries)
+{
+    mps_off spill = mps_load64(&tx->lane->spill);
+    *entries = 0;
+    if (spill == 0) {
+        return MPS_OK;
+    }
+    *entries = mps_load64(&tx->lane->spill_entries);
+    return mps_alloc_usable(tx->seg, spill) / sizeof(mps_undo) >= *entries ? MPS_OK : MPS_E_CORRUPT;
 }
 
 mps_status mps_tx_room(mps_tx *tx, uint64_t entries)
 {
     uint64_t outer = mps_ctl_outer(tx->ctl);
-    uint64_t spill = mps_load64(&tx->lane->spill) != 0 ? mps_load64(&tx->lane->spill_entries) : 0;
     if (mps_likely(entries <= MPS_OUTER - mps_min64(outer, MPS_OUTER))) {
         return MPS_OK;
     }
-    if (entries >= MPS_FIT_LIMIT / sizeof(mps_undo) / 2) {
-        return MPS_E_FULL;
+    uint64_t wanted = outer + entries - MPS_OUTER, room;
+    mps_status st = entries < MPS_FIT_LIMIT / sizeof(mps_undo) / 2 ? spill_room(tx, &room) : MPS_E_FULL;
+    if (st != MPS_OK || wanted <= room) {
+        return st;
     }
-    uint64_t wanted = outer + entries - MPS_OUTER;
-    if (wanted <= spill) {
-        return MPS_OK;
+    if (outer > MPS_OUTER + room) {
+        return MPS_E_CORRUPT;
     }
-    mps_status st = mps_tx_lock(tx, guard_of(tx));
+    st = mps_tx_lock(tx, guard_of(tx));
     if (st != MPS_OK) {
         return st;
     }
     mps_freed freed = {0};
-    st = replace_spill(tx, mps_max64(mps_max64(wanted, spill + spill / 2), SPILL_MIN), &freed);
+    st = replace_spill(tx, mps_max64(mps_max64(wanted, room + room / 2), SPILL_MIN), &freed);
     if (st != MPS_OK) {
         return give_up(tx, st);
     }

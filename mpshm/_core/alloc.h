@@ -27,13 +27,14 @@ typedef struct mps_alloc_stats {
     uint64_t blocks;       /* chunks in use, caches not counted */
 } mps_alloc_stats;
 
-/* A block of at least nbytes: MPS_E_FULL when there is no room and the segment can't grow. Undone with the operation. */
+/* A block of at least nbytes, taken back with the operation. MPS_E_FULL: no room, and the segment can't grow. */
 mps_status mps_alloc(mps_tx *tx, uint64_t nbytes, mps_off *block);
 /* The same, aligned to a power of two of 16 to 4096; never from a cache. */
 mps_status mps_alloc_aligned(mps_tx *tx, uint64_t nbytes, uint64_t align, mps_off *block);
 /* Frees a block when the operation commits. MPS_E_CORRUPT when it can't be one. */
 mps_status mps_free(mps_tx *tx, mps_off block);
-/* Makes a block longer in place, to at least nbytes, at best to wanted bytes: MPS_E_NOTFOUND when the neighbour is taken. */
+/* Makes a block longer in place, to at least nbytes, at best to wanted bytes: MPS_E_NOTFOUND when the neighbour is
+ * taken. */
 mps_status mps_alloc_extend(mps_tx *tx, mps_off block, uint64_t nbytes, uint64_t wanted);
 /* Bytes that the block's owner may use; 0 when it can't be a block in use. */
 uint64_t mps_alloc_usable(mps_seg *seg, mps_off block);
@@ -45,9 +46,9 @@ mps_status mps_alloc_format(mps_seg *seg, mps_off arena, uint64_t end);
 /* Bytes of the state that mps_alloc_format puts at seg->fit. */
 uint64_t mps_alloc_state_size(void);
 
-/* Gives the blocks cached in a lane to the allocator; keep: how many of each class may stay. An operation of its own. */
+/* Gives the blocks cached in a lane, all but `keep` of each class, to the allocator behind. An operation of its own. */
 mps_status mps_alloc_flush(mps_tx *tx, uint32_t keep);
-/* After an operation, outside of any guard: trims caches that grew too long. */
+/* After an operation, outside of any guard: trims caches that grew too long, frees the spill of the journal. */
 void mps_alloc_trim(mps_tx *tx);
 
 /* Adds nbytes to the end of the arena. An operation of its own (under the allocator's guard). */
@@ -61,12 +62,13 @@ void mps_alloc_release_for(mps_seg *seg, uint32_t token);
 
 /* ---- on a frozen segment ---- */
 
-/* Walks all chunks: block(ctx, payload offset, usable bytes) for each one in use, cached ones included. MPS_E_CORRUPT and a
- * reason in why when heads, tags, bins or counts contradict each other. */
-mps_status mps_alloc_walk(mps_seg *seg, mps_status (*block)(void *ctx, mps_off off, uint64_t usable), void *ctx, char *why,
-                          size_t why_size);
+/* Walks all chunks: block(ctx, payload offset, usable bytes) for each one in use, cached ones included. MPS_E_CORRUPT
+ * and a reason in why when heads, tags, bins or counts contradict each other. */
+mps_status mps_alloc_walk(mps_seg *seg, mps_status (*block)(void *ctx, mps_off off, uint64_t usable), void *ctx,
+                          char *why, size_t why_size);
 /* Calls cached(ctx, offset) for each block in the lane's caches; MPS_E_CORRUPT on a loop or a bad offset. */
-mps_status mps_alloc_walk_cache(mps_seg *seg, const mps_lane *lane, mps_status (*cached)(void *ctx, mps_off off), void *ctx);
+mps_status mps_alloc_walk_cache(mps_seg *seg, const mps_lane *lane, mps_status (*cached)(void *ctx, mps_off off),
+                                void *ctx);
 /* Not only on a frozen segment; on one that is not, the numbers are of slightly different moments. */
 mps_status mps_alloc_stats_get(mps_seg *seg, mps_alloc_stats *out);
 

@@ -1,17 +1,12 @@
 #include "alloc_bins.h"
 
-#define STEPS 48u     /* more than any trie is deep: whoever goes further walks in a circle */
+#define STEPS 48u       /* more than any trie is deep: whoever goes further walks in a circle */
 #define LARGE_BYTES 64u /* of a chunk in a trie that are looked at */
-#define SMALL_BYTES 24u
-#define FIRST_LOG2 10u  /* the first trie: sizes from 2^10 */
+#define FIRST_LOG2 14u  /* the first trie: sizes from 2^14 */
 
 _Static_assert(MPS_FIT_SMALL == 1u << FIRST_LOG2, "the tries begin where the lists end");
-_Static_assert(MPS_FIT_LIMIT == (uint64_t)1 << (FIRST_LOG2 + MPS_FIT_BINS / 2), "every size has a bin");
-
-static uint32_t small_index(uint64_t size)
-{
-    return (uint32_t)((size - MPS_CHUNK_MIN) / MPS_CHUNK_ALIGN);
-}
+_Static_assert(MPS_FIT_LIMIT == (uint64_t)1 << (FIRST_LOG2 + MPS_FIT_TRIES / 2), "every size has a trie");
+_Static_assert((MPS_FIT_SMALL - MPS_CHUNK_MIN) / MPS_CHUNK_ALIGN < MPS_FIT_LISTS, "every size has a list");
 
 static uint32_t large_index(uint64_t size)
 {
@@ -27,7 +22,7 @@ static uint64_t path_of(uint64_t size)
 
 static mps_chunk *small_at(mps_seg *seg, mps_off off)
 {
-    return mps_chunk_at(seg, off, SMALL_BYTES);
+    return mps_chunk_at(seg, off, MPS_CHUNK_LIST);
 }
 
 /* A chunk in a trie, with a size that can stand in one. */
@@ -45,49 +40,18 @@ static mps_chunk *large_at(mps_seg *seg, mps_off off, uint64_t *size)
 
 /* ---- lists ---- */
 
-static mps_status add_small(mps_tx *tx, mps_fit *fit, mps_off off, uint64_t size)
+void mps_bins_mark(mps_tx *tx, mps_fit *fit, uint32_t i, bool filled)
 {
-    uint32_t i = small_index(size);
-    mps_chunk *c = small_at(tx->seg, off);
-    mps_off first = mps_load64(&fit->small[i]);
-    mps_chunk *second = first != 0 ? small_at(tx->seg, first) : NULL;
-    if (c == NULL || (first != 0 && second == NULL)) {
-        return MPS_E_CORRUPT;
+    uint64_t *word = &fit->small_map[i / 64];
+    uint64_t map = mps_load64(word);
+    uint64_t bit = (uint64_t)1 << i % 64;
+    uint64_t then = filled ? map | bit : map & ~bit;
+    mps_tx_set_inner(tx, word, then);
+    if ((map == 0) != (then == 0)) {
+        uint64_t top = mps_load64(&fit->small_top);
+        bit = (uint64_t)1 << i / 64;
+        mps_tx_set_inner(tx, &fit->small_top, filled ? top | bit : top & ~bit);
     }
-    mps_tx_set_inner(tx, &c->next, first);
-    mps_tx_set_inner(tx, &c->prev, 0);
-    mps_tx_set_inner(tx, &fit->small[i], off);
-    if (second != NULL) {
-        mps_tx_set_inner(tx, &second->prev, off);
-    } else {
-        mps_tx_set_inner(tx, &fit->small_map, mps_load64(&fit->small_map) | (uint64_t)1 << i);
-    }
-    return MPS_OK;
-}
-
-static mps_status remove_small(mps_tx *tx, mps_fit *fit, mps_off off, uint64_t size)
-{
-    uint32_t i = small_index(size);
-    mps_chunk *c = small_at(tx->seg, off);
-    if (c == NULL) {
-        return MPS_E_CORRUPT;
-    }
-    mps_off next = mps_load64(&c->next);
-    mps_off prev = mps_load64(&c->prev);
-    mps_chunk *after = next != 0 ? small_at(tx->seg, next) : NULL;
-    mps_chunk *before = prev != 0 ? small_at(tx->seg, prev) : NULL;
-    uint64_t *link = before != NULL ? &before->next : &fit->small[i];
-    if ((next != 0 && after == NULL) || (prev != 0 && before == NULL) || mps_load64(link) != off ||
-        (after != NULL && mps_load64(&after->prev) != off)) {
-        return MPS_E_CORRUPT;
-    }
-    mps_tx_set_inner(tx, link, next);
-    if (after != NULL) {
-        mps_tx_set_inner(tx, &after->prev, prev);
-    } else if (before == NULL) {
-        mps_tx_set_inner(tx, &fit->small_map, mps_load64(&fit->small_map) & ~((uint64_t)1 << i));
-    }
-    return MPS_OK;
 }
 
 /* ---- tries ---- */
@@ -120,13 +84,9 @@ static void add_leaf(mps_tx *tx, uint64_t *link, mps_off parent, mps_chunk *c, m
     mps_tx_set_inner(tx, link, off);
 }
 
-static mps_status add_large(mps_tx *tx, mps_fit *fit, mps_off off, uint64_t size)
+mps_status mps_bins_add_large(mps_tx *tx, mps_fit *fit, mps_chunk *c, mps_off off, uint64_t size)
 {
     uint32_t i = large_index(size);
-    mps_chunk *c = mps_chunk_at(tx->seg, off, LARGE_BYTES);
-    if (c == NULL) {
-        return MPS_E_CORRUPT;
-    }
     mps_off at = mps_load64(&fit->large[i]);
     if (at == 0) {
         add_leaf(tx, &fit->large[i], 0, c, off);
@@ -239,14 +199,11 @@ static mps_status remove_equal(mps_tx *tx, mps_off off, mps_off prev, mps_off ne
     return MPS_OK;
 }
 
-/* At most: heir's prev, or the link to the leaf; heir's children, parent; the children's parents; the link to c: 7 words. */
-static mps_status remove_large(mps_tx *tx, mps_fit *fit, mps_off off, uint64_t size)
+/* At most: heir's prev, or the link to the leaf; heir's children, parent; the children's parents; the link to c: 7
+ * words. */
+mps_status mps_bins_remove_large(mps_tx *tx, mps_fit *fit, mps_chunk *c, mps_off off, uint64_t size)
 {
     uint32_t i = large_index(size);
-    mps_chunk *c = mps_chunk_at(tx->seg, off, LARGE_BYTES);
-    if (c == NULL) {
-        return MPS_E_CORRUPT;
-    }
     mps_off next = mps_load64(&c->next);
     mps_off prev = mps_load64(&c->prev);
     if (prev != 0) {
@@ -283,8 +240,10 @@ void mps_bins_begin(mps_fit *fit, mps_chunk *c, mps_off chunk, uint64_t size)
 {
     c->next = c->prev = 0;
     if (size <= MPS_FIT_SMALL) {
-        fit->small[small_index(size)] = chunk;
-        fit->small_map = (uint64_t)1 << small_index(size);
+        uint32_t i = mps_bins_list(size);
+        fit->small[i] = chunk;
+        fit->small_map[i / 64] = (uint64_t)1 << i % 64;
+        fit->small_top = (uint64_t)1 << i / 64;
         return;
     }
     c->child[0] = c->child[1] = c->parent = 0;
@@ -292,22 +251,12 @@ void mps_bins_begin(mps_fit *fit, mps_chunk *c, mps_off chunk, uint64_t size)
     fit->large_map = (uint64_t)1 << large_index(size);
 }
 
-mps_status mps_bins_add(mps_tx *tx, mps_fit *fit, mps_off chunk, uint64_t size)
-{
-    return size <= MPS_FIT_SMALL ? add_small(tx, fit, chunk, size) : add_large(tx, fit, chunk, size);
-}
-
-mps_status mps_bins_remove(mps_tx *tx, mps_fit *fit, mps_off chunk, uint64_t size)
-{
-    return size <= MPS_FIT_SMALL ? remove_small(tx, fit, chunk, size) : remove_large(tx, fit, chunk, size);
-}
-
 /* ---- best fit ---- */
 
 typedef struct search {
-    mps_off best; /* 0: none yet */
+    mps_off best;  /* 0: none yet */
     uint64_t size; /* of best */
-    mps_off list; /* the first chunk of best's list, which is easier to take; 0 none */
+    mps_off list;  /* the first chunk of best's list, which is easier to take; 0 none */
 } search;
 
 static void look(search *s, const mps_chunk *c, mps_off at, uint64_t size, uint64_t least)
@@ -385,13 +334,29 @@ static mps_status best_large(mps_seg *seg, const mps_fit *fit, uint64_t size, mp
     return MPS_OK;
 }
 
+/* The first list from i on that is not empty; MPS_FIT_LISTS when all are. */
+static uint32_t next_list(const mps_fit *fit, uint32_t i)
+{
+    uint32_t word = i / 64;
+    uint64_t map = mps_load64(&fit->small_map[word]) & ~(uint64_t)0 << i % 64;
+    if (map == 0) {
+        uint64_t top = mps_load64(&fit->small_top) & ~(uint64_t)1 << word & (((uint64_t)1 << MPS_FIT_LISTS / 64) - 1);
+        if (top == 0) {
+            return MPS_FIT_LISTS;
+        }
+        word = (uint32_t)__builtin_ctzll(top);
+        map = mps_load64(&fit->small_map[word]);
+    }
+    return map != 0 ? word * 64 + (uint32_t)__builtin_ctzll(map) : MPS_FIT_LISTS;
+}
+
 mps_status mps_bins_best(mps_seg *seg, const mps_fit *fit, uint64_t size, mps_off *chunk)
 {
     if (size <= MPS_FIT_SMALL) {
-        uint64_t map = mps_load64(&fit->small_map) & ~(uint64_t)0 << small_index(size);
-        if (map != 0) {
-            *chunk = mps_load64(&fit->small[__builtin_ctzll(map)]);
-            return *chunk != 0 ? MPS_OK : MPS_E_CORRUPT;
+        uint32_t i = next_list(fit, mps_bins_list(size));
+        if (i < MPS_FIT_LISTS) {
+            *chunk = mps_load64(&fit->small[i]);
+            return MPS_OK;
         }
     }
     return size < MPS_FIT_LIMIT ? best_large(seg, fit, size, chunk) : MPS_E_NOTFOUND;
@@ -401,8 +366,9 @@ uint64_t mps_bins_largest(mps_seg *seg, const mps_fit *fit)
 {
     uint64_t map = mps_load64(&fit->large_map);
     if (map == 0) {
-        map = mps_load64(&fit->small_map);
-        return map != 0 ? MPS_CHUNK_MIN + mps_log2(map) * MPS_CHUNK_ALIGN : 0;
+        uint64_t top = mps_load64(&fit->small_top) & (((uint64_t)1 << MPS_FIT_LISTS / 64) - 1);
+        map = top != 0 ? mps_load64(&fit->small_map[mps_log2(top)]) : 0;
+        return map != 0 ? MPS_CHUNK_MIN + (mps_log2(top) * 64 + mps_log2(map)) * MPS_CHUNK_ALIGN : 0;
     }
     uint64_t largest = 0;
     mps_off at = mps_load64(&fit->large[mps_log2(map)]);
@@ -518,21 +484,25 @@ static mps_status walk_trie(walk *w, uint32_t i, mps_off root)
     return MPS_OK;
 }
 
-mps_status mps_bins_walk(mps_seg *seg, const mps_fit *fit, uint64_t n, void (*visit)(void *ctx, mps_off chunk, uint64_t size),
-                         void *ctx, const char **why)
+mps_status mps_bins_walk(mps_seg *seg, const mps_fit *fit, uint64_t n,
+                         void (*visit)(void *ctx, mps_off chunk, uint64_t size), void *ctx, const char **why)
 {
     walk w = {.seg = seg, .left = n, .visit = visit, .ctx = ctx, .why = why};
-    uint64_t small_map = mps_load64(&fit->small_map), large_map = mps_load64(&fit->large_map);
     mps_status st = MPS_OK;
-    for (uint32_t i = 0; i < MPS_FIT_BINS && st == MPS_OK; i++) {
-        mps_off small = mps_load64(&fit->small[i]), large = mps_load64(&fit->large[i]);
-        if ((small != 0) != (small_map >> i & 1) || (large != 0) != (large_map >> i & 1)) {
-            return bad(&w, "a map of bins is wrong");
+    for (uint32_t i = 0; i < MPS_FIT_LISTS && st == MPS_OK; i++) {
+        mps_off first = mps_load64(&fit->small[i]);
+        uint64_t map = mps_load64(&fit->small_map[i / 64]);
+        if ((first != 0) != (map >> i % 64 & 1) || (map != 0) != (mps_load64(&fit->small_top) >> i / 64 & 1)) {
+            return bad(&w, "the map of lists is wrong");
         }
-        st = walk_list(&w, small, 0, MPS_CHUNK_MIN + (uint64_t)i * MPS_CHUNK_ALIGN);
-        if (st == MPS_OK) {
-            st = walk_trie(&w, i, large);
+        st = walk_list(&w, first, 0, MPS_CHUNK_MIN + (uint64_t)i * MPS_CHUNK_ALIGN);
+    }
+    for (uint32_t i = 0; i < MPS_FIT_TRIES && st == MPS_OK; i++) {
+        mps_off root = mps_load64(&fit->large[i]);
+        if ((root != 0) != (mps_load64(&fit->large_map) >> i & 1)) {
+            return bad(&w, "the map of tries is wrong");
         }
+        st = walk_trie(&w, i, root);
     }
     return st;
 }

@@ -2,22 +2,23 @@
 
 #include "alloc_bins.h"
 
-#define BATCH_MIN ((uint64_t)64 << 10)  /* memory asked for at a time, at least */
+#define BATCH_MIN ((uint64_t)64 << 10) /* memory asked for at a time, at least */
 #define BATCH_MAX ((uint64_t)2 << 20)
-#define HOLE_MIN ((uint64_t)64 << 10)   /* a smaller rest of a hole is filled at once */
+#define HOLE_MIN ((uint64_t)64 << 10) /* a smaller rest of a hole is filled at once */
 #define GROW_MIN ((uint64_t)256 << 10)
 #define GROW_MAX ((uint64_t)64 << 20)
 #define PUNCH_MIN ((uint64_t)256 << 10) /* bytes that must have become free in one piece */
 #define KEEP_MIN ((uint64_t)16 << 20)   /* bytes that may lie free with memory, however little is used */
 
 /* The words that one transaction changes, at most:
- *   a free chunk made       head, size at its end, hole, hole_end, bins                      4 + 7
- *   take                    bins, a gap in front (no hole), the chunk's head, the rest behind it (or the next chunk's head),
- *                           used, blocks, holes                                              7 + 2 + 7 + 1 + 11 + 3
- *   give                    bins twice, the joined chunk, the next chunk's head, used, blocks, holes    7 + 7 + 11 + 1 + 3
- *   extend                  bins, the chunk's head, the rest, used, holes: less than take
- *   cut                     two heads and a give: MPS_FIT_EXTRA covers the heads
- *   grow                    end and a give, less its statistics                                                          */
+ *   a free chunk made   head, size at its end, hole, hole_end, bins                    4 + 7
+ *   take                bins, a gap in front (which has no hole), the chunk's head,    7 + (2 + 7) + 1
+ *                       the rest behind it, used, blocks, holes                        + 11 + 3
+ *   give                bins twice, the joined chunk, the next chunk's head,           7 + 7 + 11 + 1
+ *                       used, blocks, holes                                            + 3
+ *   extend              bins, the chunk's head, the rest, used, holes: less than take
+ *   cut                 two heads and a give: MPS_FIT_EXTRA covers the heads
+ *   grow                end, and a give that counts nothing as used before */
 #define FREE_STORES (4u + MPS_BINS_STORES)
 _Static_assert(MPS_FIT_GAP == 2 + MPS_BINS_STORES, "a gap");
 _Static_assert(MPS_FIT_TAKE == MPS_BINS_STORES + MPS_FIT_GAP + 1 + FREE_STORES + 3, "take");
@@ -51,25 +52,39 @@ static bool read_free(mps_seg *seg, mps_off at, piece *f)
     }
     uint64_t head = mps_load64(&c->head);
     *f = (piece){.at = at, .size = mps_chunk_size(head)};
-    if (mps_unlikely((head & (MPS_CINUSE | MPS_PINUSE | 8u)) != MPS_PINUSE || f->size < MPS_CHUNK_MIN || f->size >= MPS_FIT_LIMIT ||
-                     !mps_region_holds(&seg->region, at, f->size + MPS_CHUNK_HEAD))) {
+    if (mps_unlikely((head & (MPS_CINUSE | MPS_PINUSE | 8u)) != MPS_PINUSE || f->size < MPS_CHUNK_MIN ||
+                     f->size >= MPS_FIT_LIMIT || !mps_region_holds(&seg->region, at, f->size + MPS_CHUNK_HEAD))) {
         return false;
     }
     return mps_chunk_hole(c, at, f->size, &f->hole, &f->hole_end);
 }
 
+/* What of a new free chunk is fresh (alloc_bins.h). */
+enum { FRESH_HEAD = 1, FRESH_LINKS = 2, FRESH_LAST = 4 };
+
 /* Makes f a free chunk behind one in use. */
-static mps_status put_free(mps_tx *tx, mps_fit *fit, const piece *f)
+static mps_status put_free(mps_tx *tx, mps_fit *fit, const piece *f, unsigned fresh)
 {
     mps_chunk *c = mps_region_at(&tx->seg->region, f->at);
     bool punched = f->hole < f->hole_end;
-    mps_tx_set_inner(tx, &c->head, f->size | MPS_PINUSE | (punched ? MPS_PUNCHED : 0));
-    mps_tx_set_inner(tx, word_at(tx->seg, f->at + f->size - 8), f->size);
-    if (punched) {
+    mps_bins_put(tx, &c->head, f->size | MPS_PINUSE | (punched ? MPS_PUNCHED : 0), (fresh & FRESH_HEAD) != 0);
+    mps_bins_put(tx, word_at(tx->seg, f->at + f->size - 8), f->size, (fresh & FRESH_LAST) != 0);
+    if (mps_unlikely(punched)) {
         mps_tx_set_inner(tx, &c->hole, f->hole);
         mps_tx_set_inner(tx, &c->hole_end, f->hole_end);
     }
-    return mps_bins_add(tx, fit, f->at, f->size);
+    return mps_bins_add(tx, fit, c, f->at, f->size, (fresh & FRESH_LINKS) != 0);
+}
+
+static mps_status take_out(mps_tx *tx, mps_fit *fit, const piece *f)
+{
+    return mps_bins_remove(tx, fit, mps_region_at(&tx->seg->region, f->at), f->at, f->size);
+}
+
+/* What is fresh of the rest of a free chunk, split off behind its first n bytes. */
+static unsigned fresh_rest(const piece *f, uint64_t n)
+{
+    return n >= (f->size > MPS_FIT_SMALL ? sizeof(mps_chunk) : MPS_CHUNK_LIST) ? FRESH_HEAD | FRESH_LINKS : 0;
 }
 
 static void count_word(mps_tx *tx, uint64_t *word, uint64_t plus, uint64_t minus)
@@ -100,7 +115,8 @@ static uint64_t batch_of(const mps_fit *fit)
     return mps_min64(mps_max64(mps_load64(&fit->used) / 4 & ~(uint64_t)(MPS_PAGE - 1), BATCH_MIN), BATCH_MAX);
 }
 
-/* Gets memory for the beginning of a free chunk's hole, so that all before `end` has some; f->hole moves on. MPS_E_FULL: refused. */
+/* Gets memory for the beginning of a free chunk's hole, so that all before `end` has some; f->hole moves on.
+ * MPS_E_FULL: refused. */
 static mps_status fill_hole(mps_seg *seg, const mps_fit *fit, piece *f, mps_off end)
 {
     if (f->hole == f->hole_end || f->hole >= end) {
@@ -135,15 +151,15 @@ static mps_status carve(mps_tx *tx, mps_fit *fit, const piece *f, mps_off at, ui
 {
     uint64_t gap = at - f->at;
     piece rest = {.at = at + size, .size = f->size - gap - size, .hole = f->hole, .hole_end = f->hole_end};
-    mps_status st = mps_bins_remove(tx, fit, f->at, f->size);
+    mps_status st = take_out(tx, fit, f);
     if (st == MPS_OK && gap > 0) {
-        st = put_free(tx, fit, &(piece){.at = f->at, .size = gap});
+        st = put_free(tx, fit, &(piece){.at = f->at, .size = gap}, 0);
     }
     if (st != MPS_OK) {
         return st;
     }
     mps_tx_set_inner(tx, word_at(tx->seg, at), size | MPS_CINUSE | (gap == 0 ? MPS_PINUSE : 0));
-    return rest.size > 0 ? put_free(tx, fit, &rest) : tell_next(tx, rest.at, true);
+    return rest.size > 0 ? put_free(tx, fit, &rest, fresh_rest(f, rest.at - f->at)) : tell_next(tx, rest.at, true);
 }
 
 mps_status mps_fit_take(mps_tx *tx, uint64_t size, uint64_t align, mps_off *chunk, uint64_t *taken)
@@ -184,7 +200,7 @@ mps_status mps_fit_take(mps_tx *tx, uint64_t size, uint64_t align, mps_off *chun
 
 /* ---- give ---- */
 
-/* Adds a neighbour to a piece. Where both have holes, what lies between is part of the hole, and noted to be emptied. */
+/* Adds a neighbour to a piece. Where both have holes, what lies between is in the hole too, and noted to be emptied. */
 static void join(piece *f, const piece *other, mps_freed *freed)
 {
     f->size += other->size;
@@ -209,8 +225,9 @@ static uint64_t hole_size(const piece *f)
     return f->hole_end - f->hole;
 }
 
-/* Makes f, up to now in use and behind what `pinuse` says, free, together with its free neighbours. */
-static mps_status put_joined(mps_tx *tx, mps_fit *fit, piece f, bool pinuse, mps_freed *freed)
+/* Makes f, up to now in use and behind what `pinuse` says, free, together with its free neighbours. fresh: of f
+ * alone. */
+static mps_status put_joined(mps_tx *tx, mps_fit *fit, piece f, bool pinuse, unsigned fresh, mps_freed *freed)
 {
     mps_seg *seg = tx->seg;
     *freed = (mps_freed){0};
@@ -222,7 +239,8 @@ static mps_status put_joined(mps_tx *tx, mps_fit *fit, piece f, bool pinuse, mps
         if (size > f.at - mps_fit_first(seg) || !read_free(seg, f.at - size, &before) || before.size != size) {
             return MPS_E_CORRUPT;
         }
-        st = mps_bins_remove(tx, fit, before.at, before.size);
+        fresh &= FRESH_LAST;
+        st = take_out(tx, fit, &before);
         holes += hole_size(&before);
         join(&f, &before, freed);
     }
@@ -232,29 +250,30 @@ static mps_status put_joined(mps_tx *tx, mps_fit *fit, piece f, bool pinuse, mps
         if (!read_free(seg, next, &after)) {
             return MPS_E_CORRUPT;
         }
-        st = mps_bins_remove(tx, fit, after.at, after.size);
+        fresh &= ~(unsigned)FRESH_LAST;
+        st = take_out(tx, fit, &after);
         holes += hole_size(&after);
         join(&f, &after, freed);
     } else if (st == MPS_OK) {
         st = tell_next(tx, next, false);
     }
     if (st == MPS_OK) {
-        st = put_free(tx, fit, &f);
+        st = put_free(tx, fit, &f, fresh);
     }
     count_word(tx, &fit->holes, hole_size(&f), holes);
     freed->chunk = f.at;
     return st;
 }
 
-mps_status mps_fit_give(mps_tx *tx, mps_off chunk, uint64_t size, uint64_t count, mps_freed *freed)
+mps_status mps_fit_give(mps_tx *tx, mps_off chunk, uint64_t size, uint64_t count, bool intact, mps_freed *freed)
 {
     mps_fit *fit = mps_fit_of(tx->seg);
-    uint64_t found;
-    const mps_chunk *c = mps_chunk_used(tx->seg, chunk, &found);
-    if (c == NULL || chunk < mps_fit_first(tx->seg) || !mps_region_holds(&tx->seg->region, chunk, size + MPS_CHUNK_HEAD)) {
+    uint64_t head = mps_load64(word_at(tx->seg, chunk));
+    if (mps_unlikely((head & MPS_CINUSE) == 0 || chunk < mps_fit_first(tx->seg))) {
         return MPS_E_CORRUPT;
     }
-    mps_status st = put_joined(tx, fit, (piece){.at = chunk, .size = size}, (mps_load64(&c->head) & MPS_PINUSE) != 0, freed);
+    unsigned fresh = intact ? 0 : FRESH_LINKS | FRESH_LAST;
+    mps_status st = put_joined(tx, fit, (piece){.at = chunk, .size = size}, (head & MPS_PINUSE) != 0, fresh, freed);
     count_word(tx, &fit->used, 0, size);
     count_word(tx, &fit->blocks, 0, count);
     return st;
@@ -290,7 +309,7 @@ mps_status mps_fit_extend(mps_tx *tx, mps_off chunk, uint64_t size, uint64_t lea
     mps_off hole = f.hole;
     mps_status st = fill_hole(seg, fit, &f, next + plus + mps_min64(f.size - plus, sizeof(mps_chunk)));
     if (st == MPS_OK) {
-        st = mps_bins_remove(tx, fit, f.at, f.size);
+        st = take_out(tx, fit, &f);
     }
     if (st != MPS_OK) {
         return st;
@@ -301,19 +320,21 @@ mps_status mps_fit_extend(mps_tx *tx, mps_off chunk, uint64_t size, uint64_t lea
     if (plus == f.size) {
         return tell_next(tx, next + plus, true);
     }
-    return put_free(tx, fit, &(piece){.at = next + plus, .size = f.size - plus, .hole = f.hole, .hole_end = f.hole_end});
+    piece rest = {.at = next + plus, .size = f.size - plus, .hole = f.hole, .hole_end = f.hole_end};
+    return put_free(tx, fit, &rest, fresh_rest(&f, plus));
 }
 
 mps_status mps_fit_cut(mps_tx *tx, mps_off chunk, uint64_t size, mps_freed *freed)
 {
     uint64_t now;
     mps_chunk *c = mps_chunk_used(tx->seg, chunk, &now);
-    if (c == NULL || (size & MPS_CHUNK_FLAGS) != 0 || size < MPS_CHUNK_MIN || now < size || now - size < MPS_CHUNK_MIN) {
+    if (c == NULL || (size & MPS_CHUNK_FLAGS) != 0 || size < MPS_CHUNK_MIN || now < size ||
+        now - size < MPS_CHUNK_MIN) {
         return MPS_E_CORRUPT;
     }
     mps_tx_set_inner(tx, word_at(tx->seg, chunk + size), (now - size) | MPS_CINUSE | MPS_PINUSE);
     mps_tx_set_inner(tx, &c->head, size | (mps_load64(&c->head) & MPS_CHUNK_FLAGS));
-    return mps_fit_give(tx, chunk + size, now - size, 0, freed);
+    return mps_fit_give(tx, chunk + size, now - size, 0, false, freed);
 }
 
 /* ---- memory of the system ---- */
@@ -369,7 +390,7 @@ static mps_status move_end(mps_tx *tx, mps_fit *fit, mps_off end, mps_off new_en
     bool pinuse = (mps_load64(word_at(seg, f.at)) & MPS_PINUSE) != 0;
     mps_store64(word_at(seg, new_end - MPS_CHUNK_HEAD), MPS_CINUSE);
     mps_tx_set_inner(tx, &fit->end, new_end);
-    st = put_joined(tx, fit, f, pinuse, &freed);
+    st = put_joined(tx, fit, f, pinuse, FRESH_LINKS | FRESH_LAST, &freed);
     if (st != MPS_OK) {
         mps_tx_abort_inner(tx);
         return st;

@@ -4,24 +4,27 @@
  *   chunk:   | head : 8 | payload ... |                          head: size (a multiple of 16) + the flags below
  *   free:    | head : 8 | links (alloc_bins.h) ... | size : 8 |
  *
- * Invariants: sizes add up to the fence. No two free chunks are neighbours. PINUSE of a chunk == CINUSE of the one before it. The
- * last 8 bytes of a free chunk repeat its size, so that the chunk behind it finds its beginning. The fence is a head of size 0,
- * in use. used == sum of the sizes of chunks in use, blocks == their number.
+ * Invariants: sizes add up to the fence. No two free chunks are neighbours. PINUSE of a chunk == CINUSE of the one
+ * before it. The last 8 bytes of a free chunk repeat its size, so that the chunk behind it finds its beginning. The
+ * fence is a head of size 0, in use. used == sum of the sizes of chunks in use, blocks == their number.
  *
- * Holes. A free chunk with PUNCHED has whole pages [hole, hole_end) inside of it, behind its links and before its last word, that
- * may have no memory: they must be asked for (mps_region_commit) before they are touched. All else in the arena has memory.
- * So growth costs only the pages that are used, and large free chunks give theirs back: once more than
- * max(16 MiB, used / 2) bytes lie free with memory, a chunk that has just become free, 256 KiB of it or more, is emptied. A chunk has
- * one hole at most; where two meet, what lies between them is given back too.
+ * Holes. A free chunk with PUNCHED has whole pages [hole, hole_end) inside of it, behind its links and before its
+ * last word, that may have no memory: they must be asked for (mps_region_commit) before they are touched. All else in
+ * the arena has memory. So growth costs only the pages that are used, and large free chunks give theirs back: once
+ * more than max(16 MiB, used / 2) bytes lie free with memory, a chunk that has just become free, 256 KiB of it or
+ * more, is emptied. A chunk has one hole at most; where two meet, what lies between them is given back too.
  *
- * Locking: guard, the last in the order of locks. Every change of an arena is an inner transaction (journal.h) of at most
- * MPS_FIT_TAKE + MPS_FIT_GIVE + MPS_FIT_EXTRA words; the functions here leave its commit to the caller, except where said.
+ * Locking: guard, the last in the order of locks. Every change of an arena is an inner transaction (journal.h) of at
+ * most MPS_FIT_TAKE + MPS_FIT_GIVE + MPS_FIT_EXTRA words; the functions here leave its commit to the caller, except
+ * where said.
  *
- * Limits: an arena ends below 2^42. Best fit may waste at most 16 bytes a chunk by rounding and 16 by what is too small to split
- * off; what it may waste by fragmentation is that of every allocator that does not move: in the worst case a factor of
- * log2(largest / smallest block) (Robson 1977: best fit can do worse than first fit there, in practice it does better).
+ * Limits: an arena ends below 2^46. A chunk wastes at most 8 + 15 bytes by its head and by rounding, and 16 by what is
+ * too small to split off. By fragmentation, no allocator that does not move blocks can promise less than M log2(n) / 2
+ * bytes for M bytes in blocks of 1 to n units; first fit keeps to about M log2(n), best fit has contrived sequences of
+ * nearly M n (Robson 1974, 1977). On programs' real sequences best fit is the better of the two (Wilson et al. 1995).
  *
- * Costs: take and give O(log size), see alloc_bins.h; grow, and what asks the system for memory, a system call.
+ * Costs: take and give O(1) up to 16 KiB, O(log size) above, see alloc_bins.h; grow, and what asks the system for
+ * memory, a system call.
  */
 #ifndef MPS_ALLOC_FIT_H
 #define MPS_ALLOC_FIT_H
@@ -34,9 +37,10 @@
 #define MPS_PUNCHED 4u /* free, and hole / hole_end say where its memory may be missing */
 #define MPS_CHUNK_FLAGS 15u
 
-#define MPS_FIT_LIMIT ((uint64_t)1 << 42)
-#define MPS_FIT_BINS 64u
-#define MPS_FIT_SMALL 1024u /* largest chunk size with a list of its own */
+#define MPS_FIT_LIMIT ((uint64_t)1 << 46)
+#define MPS_FIT_SMALL 16384u /* largest chunk size with a list of its own */
+#define MPS_FIT_LISTS 1024u  /* (the last one is never used) */
+#define MPS_FIT_TRIES 64u
 
 typedef struct mps_fit {
     mps_guard guard;
@@ -44,28 +48,33 @@ typedef struct mps_fit {
     uint64_t used;      /* bytes of chunks in use, those in lane caches included */
     uint64_t blocks;    /* chunks in use, those in lane caches included */
     uint64_t holes;     /* bytes of all holes */
-    uint64_t small_map; /* bit i: small[i] is not 0 */
     uint64_t large_map; /* bit i: large[i] is not 0 */
+    uint64_t small_top; /* bit i: small_map[i] is not 0 */
     uint64_t reserved;
-    uint64_t small[MPS_FIT_BINS]; /* offset of a list's first chunk; 0 none. The last one is never used. */
-    uint64_t large[MPS_FIT_BINS]; /* offset of a trie's root; 0 none */
+    uint64_t small_map[MPS_FIT_LISTS / 64]; /* bit i: small[i] is not 0 */
+    uint64_t large[MPS_FIT_TRIES];          /* offset of a trie's root; 0 none */
+    uint64_t small[MPS_FIT_LISTS];          /* offset of a list's first chunk; 0 none */
 } mps_fit;
 
-_Static_assert(sizeof(mps_fit) == 1088, "stored");
-_Static_assert(offsetof(mps_fit, small_map) == 40, "stored");
-_Static_assert(offsetof(mps_fit, small) == 64, "stored");
-_Static_assert(offsetof(mps_fit, large) == 576, "stored");
+_Static_assert(sizeof(mps_fit) == 8896, "stored");
+_Static_assert(offsetof(mps_fit, large_map) == 40, "stored");
+_Static_assert(offsetof(mps_fit, small_map) == 64, "stored");
+_Static_assert(offsetof(mps_fit, large) == 192, "stored");
+_Static_assert(offsetof(mps_fit, small) == 704, "stored");
 
 /* A free chunk. One up to MPS_FIT_SMALL bytes ends after prev. */
 typedef struct mps_chunk {
-    uint64_t head;     /* size | flags */
-    uint64_t next;     /* offset of the next chunk in the list; 0 last */
-    uint64_t prev;     /* offset of the one before; 0: first of a small list, or standing in the trie itself */
-    uint64_t child[2]; /* offsets; 0 none. These two and parent mean something only in a chunk that stands in the trie. */
-    uint64_t parent;   /* offset; 0: the root */
-    uint64_t hole;     /* with PUNCHED: offset of the first page that may have no memory */
+    uint64_t head; /* size | flags */
+    uint64_t next; /* offset of the next chunk in the list; 0 last */
+    uint64_t prev; /* offset of the one before; 0: first of a small list, or standing in the trie itself */
+    uint64_t
+        child[2];    /* offsets; 0 none. These two and parent mean something only in a chunk that stands in the trie. */
+    uint64_t parent; /* offset; 0: the root */
+    uint64_t hole;   /* with PUNCHED: offset of the first page that may have no memory */
     uint64_t hole_end; /* offset behind the last one */
 } mps_chunk;
+
+#define MPS_CHUNK_LIST 24u /* bytes of a free chunk that one in a list makes use of, beside its last 8 */
 
 _Static_assert(sizeof(mps_chunk) == 64, "stored");
 _Static_assert(offsetof(mps_chunk, child) == 24, "stored");
@@ -73,16 +82,17 @@ _Static_assert(offsetof(mps_chunk, hole) == 48, "stored");
 
 /* What giving a chunk back leaves to be done after the inner commit. */
 typedef struct mps_freed {
-    mps_off chunk;      /* the free chunk that it is part of now */
-    mps_off gap;        /* pages between two holes: [gap, gap_end) */
+    mps_off chunk; /* the free chunk that it is part of now */
+    mps_off gap;   /* pages between two holes: [gap, gap_end) */
     mps_off gap_end;
 } mps_freed;
 
-#define MPS_FIT_TAKE 31u  /* words that mps_fit_take changes, at most; proof in alloc_fit.c */
-#define MPS_FIT_GAP 9u    /* so many of them only for an alignment beyond MPS_CHUNK_ALIGN */
-#define MPS_FIT_GIVE 29u  /* ... mps_fit_give */
-#define MPS_FIT_EXTRA 4u  /* more that a caller may change in the same inner transaction */
-_Static_assert(MPS_FIT_TAKE + MPS_FIT_GIVE + MPS_FIT_EXTRA <= MPS_INNER, "the inner journal holds the longest transaction");
+#define MPS_FIT_TAKE 31u /* words that mps_fit_take changes, at most; proof in alloc_fit.c */
+#define MPS_FIT_GAP 9u   /* so many of them only for an alignment beyond MPS_CHUNK_ALIGN */
+#define MPS_FIT_GIVE 29u /* ... mps_fit_give */
+#define MPS_FIT_EXTRA 4u /* more that a caller may change in the same inner transaction */
+_Static_assert(MPS_FIT_TAKE + MPS_FIT_GIVE + MPS_FIT_EXTRA <= MPS_INNER,
+               "the inner journal holds the longest transaction");
 
 static inline mps_fit *mps_fit_of(const mps_seg *seg)
 {
@@ -118,8 +128,8 @@ static inline mps_chunk *mps_chunk_used(mps_seg *seg, mps_off chunk, uint64_t *s
     }
     uint64_t head = mps_load64(&c->head);
     *size = mps_chunk_size(head);
-    bool good = (head & ~((uint64_t)MPS_FIT_LIMIT - 1)) == 0 && (head & (MPS_CINUSE | 12u)) == MPS_CINUSE && *size >= MPS_CHUNK_MIN &&
-                mps_region_holds(&seg->region, chunk, *size + MPS_CHUNK_HEAD);
+    bool good = (head & ~((uint64_t)MPS_FIT_LIMIT - 1)) == 0 && (head & (MPS_CINUSE | 12u)) == MPS_CINUSE &&
+                *size >= MPS_CHUNK_MIN && mps_region_holds(&seg->region, chunk, *size + MPS_CHUNK_HEAD);
     return mps_likely(good) ? c : NULL;
 }
 
@@ -139,14 +149,17 @@ static inline bool mps_chunk_hole(const mps_chunk *c, mps_off chunk, uint64_t si
            *hole_end <= chunk + size - 8;
 }
 
-/* ---- under the guard; in the inner journal, for the caller to commit, or to abort when the answer is not MPS_OK ---- */
+/* ---- under the guard; in the inner journal, for the caller to commit, or to abort when the answer is not MPS_OK
+ * ---- */
 
-/* Takes a chunk of at least size bytes whose payload is aligned: MPS_E_NOTFOUND when there is none (grow, then try again), MPS_E_FULL
- * when the system refuses the memory. */
+/* Takes a chunk of at least size bytes whose payload is aligned: MPS_E_NOTFOUND when there is none (grow, then try
+ * again), MPS_E_FULL when the system refuses the memory. */
 mps_status mps_fit_take(mps_tx *tx, uint64_t size, uint64_t align, mps_off *chunk, uint64_t *taken);
-/* Gives the size bytes at a chunk's offset back: count blocks in the statistics. */
-mps_status mps_fit_give(mps_tx *tx, mps_off chunk, uint64_t size, uint64_t count, mps_freed *freed);
-/* Makes a chunk in use longer, by least bytes at least and most at best: MPS_E_NOTFOUND when its neighbour is taken or too small. */
+/* Gives the bytes of a chunk in use (or of several) back, which are known to lie inside of the segment: count blocks
+ * in the statistics. intact: if the transaction is undone, their content must still be there. */
+mps_status mps_fit_give(mps_tx *tx, mps_off chunk, uint64_t size, uint64_t count, bool intact, mps_freed *freed);
+/* Makes a chunk in use longer, by least bytes at least and most at best: MPS_E_NOTFOUND when its neighbour is taken
+ * or too small. */
 mps_status mps_fit_extend(mps_tx *tx, mps_off chunk, uint64_t size, uint64_t least, uint64_t most);
 /* Cuts a chunk in use down to size bytes; the rest is given back. */
 mps_status mps_fit_cut(mps_tx *tx, mps_off chunk, uint64_t size, mps_freed *freed);
@@ -155,7 +168,8 @@ mps_status mps_fit_cut(mps_tx *tx, mps_off chunk, uint64_t size, mps_freed *free
 
 /* After the commit of a give: gives memory back to the system where there is too much. */
 void mps_fit_settle(mps_tx *tx, const mps_freed *freed);
-/* Makes the arena longer, so that a chunk of size bytes fits. backed: with memory for all of it. MPS_E_FULL: there is no more. */
+/* Makes the arena longer, so that a chunk of size bytes fits. backed: with memory for all of it. MPS_E_FULL: there is
+ * no more. */
 mps_status mps_fit_grow(mps_tx *tx, uint64_t size, bool backed);
 
 /* A new state over [arena, end), which has memory. No journal: nobody knows the segment yet. */

@@ -10,7 +10,7 @@ typedef struct walk {
     uint64_t n_free, holes; /* found in free chunks */
     uint64_t mark;          /* sum of a hash of all free chunks: the same set, the same sum */
     uint64_t n_bins, bins_mark;
-    bool in_use;            /* the chunk before */
+    bool in_use; /* the chunk before */
     const char *why;
     mps_off where;
 } walk;
@@ -120,8 +120,8 @@ static mps_status compare(walk *w, const mps_fit *fit)
     return MPS_OK;
 }
 
-mps_status mps_alloc_walk(mps_seg *seg, mps_status (*block)(void *ctx, mps_off off, uint64_t usable), void *ctx, char *why,
-                          size_t why_size)
+mps_status mps_alloc_walk(mps_seg *seg, mps_status (*block)(void *ctx, mps_off off, uint64_t usable), void *ctx,
+                          char *why, size_t why_size)
 {
     walk w = {.seg = seg, .block = block, .ctx = ctx};
     const mps_fit *fit = mps_fit_of(seg);
@@ -137,7 +137,8 @@ mps_status mps_alloc_walk(mps_seg *seg, mps_status (*block)(void *ctx, mps_off o
 
 /* ---- caches ---- */
 
-mps_status mps_alloc_walk_cache(mps_seg *seg, const mps_lane *lane, mps_status (*cached)(void *ctx, mps_off off), void *ctx)
+mps_status mps_alloc_walk_cache(mps_seg *seg, const mps_lane *lane, mps_status (*cached)(void *ctx, mps_off off),
+                                void *ctx)
 {
     uint64_t left = mps_load64(&seg->region.limit) / MPS_CHUNK_MIN; /* more blocks than that there can't be */
     for (uint32_t class = 0; class < MPS_CLASSES; class++) {

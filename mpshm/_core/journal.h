@@ -146,14 +146,15 @@ static inline void mps_tx_set(mps_tx *tx, uint64_t *word, uint64_t value)
 static inline void mps_tx_set_inner(mps_tx *tx, uint64_t *word, uint64_t value)
 {
 #ifndef MPS_NO_JOURNAL
-    uint64_t n = mps_ctl_inner(tx->ctl);
-    mps_assert(n < MPS_INNER);
-    mps_undo *e = &tx->lane->inner[n];
+    mps_lane *lane = tx->lane; /* (kept in registers: to the compiler, every store may change what tx says) */
+    uint64_t ctl = tx->ctl;
+    mps_assert(mps_ctl_inner(ctl) < MPS_INNER);
+    mps_undo *e = &lane->inner[mps_ctl_inner(ctl)];
     mps_store64(&e->where, mps_region_off(&tx->seg->region, word));
     mps_store64(&e->old, mps_load64(word));
     mps_barrier();
-    tx->ctl += MPS_CTL_INNER;
-    mps_store64(&tx->lane->ctl, tx->ctl);
+    tx->ctl = ctl + MPS_CTL_INNER;
+    mps_store64(&lane->ctl, ctl + MPS_CTL_INNER);
     mps_barrier();
 #endif
     mps_store64(word, value);

@@ -46,7 +46,8 @@ static mps_status keep_clear_of_streams(int *fd)
     return st;
 }
 
-/* Others of the same user can reach it through /proc; nobody else. It may grow, never shrink, and nobody may change that. */
+/* Others of the same user can reach it through /proc; nobody else. It may grow, never shrink, and nobody may change
+ * that. */
 static mps_status make_private(int fd)
 {
     if (fchmod(fd, S_IRUSR | S_IWUSR) != 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_SEAL) != 0) {
@@ -102,8 +103,8 @@ static bool no_more_memory(int error)
     return error == ENOSPC || error == ENOMEM || error == EFBIG || error == EDQUOT;
 }
 
-/* An interrupted allocation is taken back by the kernel. A timer that fires often would keep a large one from ever ending: so the
- * second attempt is made with all signals held back. */
+/* An interrupted allocation is taken back by the kernel. A timer that fires often would keep a large one from ever
+ * ending: so the second attempt is made with all signals held back. */
 static int allocate(int fd, int mode, off_t off, off_t len)
 {
     if (fallocate(fd, mode, off, len) == 0) {
@@ -239,8 +240,8 @@ static uint64_t limit_in(const char *path)
     return number && value > 0 ? value : UINT64_MAX;
 }
 
-/* The smallest limit of a group and the groups around it. Inside a container the path may be one that only the host knows: then
- * the root of what is mounted is the container's own group. */
+/* The smallest limit of a group and the groups around it. Inside a container the path may be one that only the host
+ * knows: then the root of what is mounted is the container's own group. */
 static uint64_t limit_of_group(const char *mount, const char *group, const char *name)
 {
     char path[2 * PATH_BYTES];

@@ -94,7 +94,8 @@ mps_status mps_os_extend(int fd, uint64_t size)
             return mps_fail_errno(MPS_E_FULL);
         }
         int error = errno;
-        /* Another process may have made the file longer than this between the two calls: then the seal refuses, and we look again. */
+        /* Another process may have made the file longer than this between the two calls: then the seal refuses, and
+         * we look again. */
         if (error != EINTR && (mps_os_file_size(fd, &now) != MPS_OK || now < size)) {
             errno = error;
             return fail();
@@ -152,8 +153,8 @@ void mps_os_sleep(uint64_t ns)
 
 /* ---- who we are ---- */
 
-/* The address of a thread's own variable tells it from all other living threads, in a forked child too; the time of the first call
- * tells it from those that had the address before. */
+/* The address of a thread's own variable tells it from all other living threads, in a forked child too; the time of
+ * the first call tells it from those that had the address before. */
 uint64_t mps_os_thread_id(void)
 {
     static _Thread_local uint64_t id;

@@ -235,6 +235,7 @@ static void settle_in(mps_seg *seg, uint32_t slot, uint64_t word)
     seg->token = mps_token_make(word, slot);
     seg->head = mps_slot_head_at(seg, slot);
     seg->body = mps_slot_body_at(seg, slot);
+    seg->locks = 0; /* another owner's from now on */
     seg->gil_lanes = (1u << MPS_GIL_LANES) - 1;
     __atomic_store_n(&seg->free_lanes, (1u << MPS_LANES) - (1u << MPS_GIL_LANES), __ATOMIC_RELEASE);
     memset(seg->cached, 0, sizeof(seg->cached));
@@ -385,7 +386,7 @@ void mps_slots_use(mps_seg *seg)
 bool mps_slots_unuse(mps_seg *seg)
 {
     mps_mutex_lock(&process.mutex);
-    bool last = --seg->users == 0;
+    bool last = --seg->users == 0 && __atomic_load_n(&seg->locks, __ATOMIC_RELAXED) == 0;
     if (last) {
         take_out(seg);
     }

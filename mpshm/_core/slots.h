@@ -137,6 +137,7 @@ struct mps_seg {
     void *root;          /* floor 4: the header in the segment */
     struct mps_refmap *refs; /* floor 4: what this process refers to */
     uint32_t users;      /* handles on this attachment in this process; under the process's mutex */
+    uint32_t locks;      /* users' locks that this process has taken and not let go of itself, atomic */
     uint32_t mutex;      /* private futex: refs and attachment */
     uint64_t recovering; /* thread of ours that recovers just now; 0 none */
     uint64_t child_refs; /* version of refs that was copied for the child */
@@ -155,7 +156,8 @@ mps_status mps_slots_attach(mps_seg *seg);
 void mps_slots_detach(mps_seg *seg);
 /* One handle more on the attachment. */
 void mps_slots_use(mps_seg *seg);
-/* One handle less on the attachment; true when it was the last: nobody finds it any more, and it is to be detached. */
+/* One handle less on the attachment; true when it was the last, and no lock is left: nobody finds it any more, and it is to be
+ * detached. With a lock it stays, and who attaches later finds it. */
 bool mps_slots_unuse(mps_seg *seg);
 /* For tests on adopted buffers: forgets the attachment as if the process had died. */
 void mps_slots_abandon(mps_seg *seg);

@@ -91,33 +91,32 @@ static inline uint64_t mps_table_hash(const mps_seg *seg, mps_value key)
     return mps_value_is_inline(key) ? mps_value_hash(key, seg->seed) : mps_value_hash_far(key.w0, seg->seed);
 }
 
-/* Finds a key: MPS_OK, MPS_E_NOTFOUND and the place for it, or MPS_E_RETRY when the index makes no sense. */
-static inline mps_status mps_table_seek(mps_seg *seg, const mps_shape *s, const mps_enc *key, mps_found *f)
+/* Finds an inline key: MPS_OK, MPS_E_NOTFOUND and the place for it, or MPS_E_RETRY when the index makes no sense. This is the path
+ * that all the speed depends on, so it is in the caller's own code. */
+__attribute__((always_inline)) static inline mps_status mps_table_seek_near(const mps_seg *seg, const mps_shape *s, mps_value key,
+                                                                            mps_found *f)
 {
-    const bool far = key->data != NULL;
-    const uint64_t w0 = key->value.w0, w1 = key->value.w1, bits = mps_value_key_bits(w0);
-    const uint64_t hash = far ? mps_value_hash_far(w0, seg->seed) : mps_value_hash(key->value, seg->seed);
+    const uint64_t bits = mps_value_key_bits(key.w0), hash = mps_value_hash(key, seg->seed);
     const uint32_t mask = s->mask, fragment = mps_table_fragment(s, hash);
     uint32_t i = (uint32_t)hash & mask;
     f->hash = hash;
     f->vacant = true;
-    for (uint64_t left = (uint64_t)mask + 1; left > 0; left--, i = (i + 1) & mask) {
+    for (uint64_t left = (uint64_t)mask + 1; mps_likely(left > 0); left--, i = (i + 1) & mask) {
         uint32_t slot = mps_load32(&s->body->index[i]);
         uint32_t number = (slot & mask) - MPS_INDEX_FIRST;
-        if (slot == MPS_INDEX_EMPTY) {
-            f->slot = f->vacant ? i : f->slot;
-            return MPS_E_NOTFOUND;
-        }
-        if ((slot & ~mask) == fragment && number < s->capacity) {
+        if (mps_likely((slot & ~mask) == fragment && number < s->capacity)) {
             mps_entry *e = &s->entries[number];
             mps_value stored = mps_value_load(&e->key);
-            if (far ? mps_value_equals_far(seg, stored, key)
-                    : ((stored.w0 ^ w0) & bits) == 0 && mps_likely(stored.w1 == w1)) {
+            if (mps_likely(((stored.w0 ^ key.w0) & bits) == 0 && stored.w1 == key.w1)) {
                 f->entry = e;
                 f->number = number;
                 f->slot = i;
                 return MPS_OK;
             }
+        }
+        if (slot == MPS_INDEX_EMPTY) {
+            f->slot = f->vacant ? i : f->slot;
+            return MPS_E_NOTFOUND;
         }
         if (mps_unlikely(slot == MPS_INDEX_DELETED) && f->vacant) {
             f->vacant = false;
@@ -127,20 +126,27 @@ static inline mps_status mps_table_seek(mps_seg *seg, const mps_shape *s, const 
     return MPS_E_RETRY;
 }
 
+/* The same for a key given out of line. */
+mps_status mps_table_seek_far(mps_seg *seg, const mps_shape *s, const mps_enc *key, mps_found *f);
+/* For any key, where speed does not matter. */
+mps_status mps_table_seek(mps_seg *seg, const mps_shape *s, const mps_enc *key, mps_found *f);
+
 /* Under the guard: the table's body, and the key in it. */
-static inline mps_status mps_table_lookup(mps_seg *seg, const mps_table *t, const mps_enc *key, mps_shape *s, mps_found *f)
+__attribute__((always_inline)) static inline mps_status mps_table_lookup(mps_seg *seg, const mps_table *t, const mps_enc *key,
+                                                                         mps_shape *s, mps_found *f)
 {
     uint64_t word = mps_load64(&t->body);
-    if (word == 0) {
+    if (mps_unlikely(word == 0)) {
         s->body = NULL;
         s->fresh = false;
         return MPS_E_NOTFOUND;
     }
-    if (!mps_table_shape(seg, word, s)) {
+    if (mps_unlikely(!mps_table_shape(seg, word, s))) {
         return MPS_E_CORRUPT;
     }
-    mps_status st = mps_table_seek(seg, s, key, f);
-    return st == MPS_E_RETRY ? MPS_E_CORRUPT : st;
+    mps_status st =
+        mps_likely(key->data == NULL) ? mps_table_seek_near(seg, s, key->value, f) : mps_table_seek_far(seg, s, key, f);
+    return mps_likely(st != MPS_E_RETRY) ? st : MPS_E_CORRUPT;
 }
 
 static inline uint64_t mps_table_used(uint64_t counts)

@@ -29,6 +29,24 @@ _Static_assert(sizeof(mps_vector) == 96, "stored");
 mps_status mps_vector_len(mps_seg *seg, mps_door door, mps_off off, uint64_t *n);
 /* index may be negative. */
 mps_status mps_vector_get(mps_seg *seg, mps_door door, mps_off off, int64_t index, mps_copy *out);
+
+/* Where the values are, for one who reads many of them: good for as long as the guard's sequence is seq. */
+typedef struct mps_window {
+    const mps_value *values;
+    uint64_t length;
+    uint32_t seq;
+} mps_window;
+
+/* MPS_OK; MPS_E_RETRY while somebody writes, or when the bytes make no sense: use mps_vector_get. */
+mps_status mps_vector_window(mps_seg *seg, mps_off off, mps_window *out);
+
+/* Value i, i < length; false: the list has changed since, and what was read is nothing. */
+static inline bool mps_window_read(const mps_window *w, const mps_guard *guard, uint64_t i, mps_value *out)
+{
+    *out = mps_value_load(&w->values[i]);
+    return mps_read_valid(guard, w->seq);
+}
+
 mps_status mps_vector_set(mps_seg *seg, mps_door door, mps_off off, int64_t index, mps_enc *value);
 mps_status mps_vector_append(mps_seg *seg, mps_door door, mps_off off, mps_enc *value);
 mps_status mps_vector_extend(mps_seg *seg, mps_door door, mps_off off, mps_enc *values, uint64_t n);

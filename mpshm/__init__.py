@@ -1,0 +1,160 @@
+"""mpshm: multiprocessing's managers in shared memory.
+
+`import mpshm as mp` works wherever `import multiprocessing as mp` did. `Manager()` makes the same objects without a
+server process, and a call on them takes a fraction of a microsecond.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from importlib import import_module
+from multiprocessing import (
+    Array,
+    AuthenticationError,
+    Barrier,
+    BoundedSemaphore,
+    BufferTooShort,
+    Condition,
+    Event,
+    JoinableQueue,
+    Lock,
+    Pipe,
+    Pool,
+    Process,
+    ProcessError,
+    Queue,
+    RawArray,
+    RawValue,
+    RLock,
+    Semaphore,
+    SimpleQueue,
+    TimeoutError,
+    Value,
+    active_children,
+    allow_connection_pickling,
+    cpu_count,
+    current_process,
+    freeze_support,
+    get_all_start_methods,
+    get_logger,
+    get_start_method,
+    log_to_stderr,
+    parent_process,
+    reducer,
+    set_executable,
+    set_forkserver_preload,
+    set_start_method,
+)
+
+from . import _binding as _binding  # first: it loads _types
+from . import context, managers
+from ._version import __version__
+from .containers import Dict, List, Namespace
+from .errors import (
+    MpshmError,
+    OwnerDiedError,
+    SegmentClosedError,
+    SegmentCorruptedError,
+    SegmentExistsError,
+    SegmentFullError,
+    SegmentNotFoundError,
+    SegmentPermissionError,
+    SegmentSystemError,
+    SegmentVersionError,
+)
+from .segments import AnonymousSegment
+from .sharing import share
+
+Manager = context.default.Manager
+get_context = context.default.get_context
+
+__all__ = [
+    "AnonymousSegment",
+    "Array",
+    "AuthenticationError",
+    "Barrier",
+    "BoundedSemaphore",
+    "BufferTooShort",
+    "Condition",
+    "Dict",
+    "Event",
+    "JoinableQueue",
+    "List",
+    "Lock",
+    "Manager",
+    "MpshmError",
+    "Namespace",
+    "OwnerDiedError",
+    "Pipe",
+    "Pool",
+    "Process",
+    "ProcessError",
+    "Queue",
+    "RLock",
+    "RawArray",
+    "RawValue",
+    "SegmentClosedError",
+    "SegmentCorruptedError",
+    "SegmentExistsError",
+    "SegmentFullError",
+    "SegmentNotFoundError",
+    "SegmentPermissionError",
+    "SegmentSystemError",
+    "SegmentVersionError",
+    "Semaphore",
+    "SimpleQueue",
+    "TimeoutError",
+    "Value",
+    "__version__",
+    "active_children",
+    "allow_connection_pickling",
+    "context",
+    "cpu_count",
+    "current_process",
+    "freeze_support",
+    "get_all_start_methods",
+    "get_context",
+    "get_logger",
+    "get_start_method",
+    "log_to_stderr",
+    "managers",
+    "parent_process",
+    "reducer",
+    "set_executable",
+    "set_forkserver_preload",
+    "set_start_method",
+    "share",
+]
+
+# Modules of multiprocessing that are used as `mp.pool.ThreadPool` and the like; loaded when asked for.
+_MODULES = frozenset(
+    {
+        "connection",
+        "dummy",
+        "forkserver",
+        "pool",
+        "process",
+        "queues",
+        "reduction",
+        "resource_sharer",
+        "resource_tracker",
+        "shared_memory",
+        "sharedctypes",
+        "spawn",
+        "synchronize",
+        "util",
+    }
+)
+
+
+def __getattr__(name: str) -> object:
+    """What a newer multiprocessing has beyond the names above, and its modules."""
+    if name in _MODULES:
+        return import_module(f"multiprocessing.{name}")
+    if name in multiprocessing.__all__:
+        return getattr(multiprocessing, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *multiprocessing.__all__, *_MODULES})

@@ -1,0 +1,42 @@
+#include "cell.h"
+#include "vector.h"
+
+/* A lock is its header alone. */
+static mps_status bare_drop(mps_tx *tx, mps_mortal *m, mps_off off, bool *done)
+{
+    (void)tx;
+    (void)m;
+    (void)off;
+    *done = true;
+    return MPS_OK;
+}
+
+static mps_status bare_visit(mps_seg *seg, mps_off off, mps_visit *v)
+{
+    (void)seg;
+    (void)off;
+    (void)v;
+    return MPS_OK;
+}
+
+static const mps_kind kinds[] = {
+    {MPS_KIND_DICT, "dict", sizeof(mps_table), mps_table_drop, mps_table_visit},
+    {MPS_KIND_LIST, "list", sizeof(mps_vector), mps_vector_drop, mps_vector_visit},
+    {MPS_KIND_VALUE, "value", sizeof(mps_cell), mps_cell_drop, mps_cell_visit},
+    {MPS_KIND_NAMESPACE, "namespace", sizeof(mps_table), mps_table_drop, mps_table_visit},
+    {MPS_KIND_LOCK, "lock", sizeof(mps_object), bare_drop, bare_visit},
+    {MPS_KIND_RLOCK, "rlock", sizeof(mps_object), bare_drop, bare_visit},
+    {MPS_KIND_BLOB, "blob", sizeof(mps_blob), mps_blob_drop, mps_blob_visit},
+    {MPS_KIND_TABLE_BODY, "body of a table", 32, mps_table_body_drop, mps_table_body_visit},
+    {MPS_KIND_ARRAY_BODY, "body of a list", 32, mps_vector_body_drop, mps_vector_body_visit},
+};
+
+const mps_kind *mps_kind_find(uint32_t kind)
+{
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if (kinds[i].kind == kind) {
+            return &kinds[i];
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,75 @@
+/* handle.h -- a Python object that stands for a shared object: the base of Dict, List, Value, Namespace, Lock and RLock.
+ *
+ * A handle counts as one in this process's references to the object (refs.h) from when it is made to when it is
+ * deallocated; it also keeps the attachment to the segment and the Python object of the segment alive. It holds no
+ * reference to any content, so the segment is all that the garbage collector has to visit.
+ *
+ * Errors: a function below that returns NULL, -1 or false because of a failure has set an exception.
+ */
+#ifndef MPY_HANDLE_H
+#define MPY_HANDLE_H
+
+#include "state.h"
+
+#include "refs.h"
+
+typedef struct mpy_handle {
+    PyObject_HEAD
+    mps_seg *seg;
+    mps_off off;
+    uint64_t serial;
+    mpy_state *state;
+    PyObject *segment; /* the Python object; NULL only once the garbage collector has cut it off */
+} mpy_handle;
+
+/* A status that stands for "an exception is set". */
+#define MPY_RAISED ((mps_status)1)
+
+/* A new, empty shared object of `kind` in `segment`, as an instance of `cls`. */
+PyObject *mpy_handle_make(mpy_state *state, PyTypeObject *cls, PyObject *segment, uint32_t kind);
+/* A handle on an object that this process refers to: takes over one count, and drops it when it fails. */
+PyObject *mpy_handle_wrap(mpy_state *state, mps_seg *seg, PyObject *segment, mps_off off);
+/* tp_new of the types: a new object in the default segment, whatever the arguments. */
+PyObject *mpy_handle_new(PyTypeObject *cls, PyObject *args, PyObject *kwds);
+/* The attribute `lock`. */
+PyObject *mpy_handle_lock(PyObject *self, void *closure);
+
+/* What to do about a status that is not MPS_OK: waits while another holds the object's lock, and looks at signals.
+ * true: call again; false: *st is final, MPY_RAISED if a signal's handler raised. */
+bool mpy_again(mpy_handle *h, mps_status *st);
+/* Raises what a status means, `tried` being a verb: always NULL. */
+PyObject *mpy_fail(mpy_handle *h, mps_status st, const char *tried);
+PyObject *mpy_fail_at(mpy_state *state, mps_seg *seg, const char *what, mps_status st, const char *tried);
+/* KeyError(key), also for tuples. */
+void mpy_key_error(PyObject *key);
+/* TypeError unless `n` is in [min, max]. */
+bool mpy_count_args(const char *name, Py_ssize_t n, Py_ssize_t min, Py_ssize_t max);
+
+static inline mpy_handle *mpy_handle_of(PyObject *self)
+{
+    return (mpy_handle *)self;
+}
+
+static inline bool mpy_is_handle(const mpy_state *state, PyObject *obj)
+{
+    return PyObject_TypeCheck(obj, state->handle_type);
+}
+
+static inline bool mpy_is_kind(const mpy_state *state, PyObject *obj, uint32_t kind)
+{
+    return PyObject_TypeCheck(obj, state->base[mpy_kind_index(kind)]);
+}
+
+/* The object's guard and lock, in the segment; the handle keeps them there. */
+static inline mps_object *mpy_object(const mpy_handle *h)
+{
+    return mps_region_at(&h->seg->region, h->off);
+}
+
+/* Whether every process may still use the segment. */
+static inline bool mpy_is_open(const mpy_handle *h)
+{
+    return mps_load32(&h->seg->control->state) == MPS_STATE_READY;
+}
+
+#endif

@@ -1,0 +1,374 @@
+/* lock.c -- Lock, RLock, and the lock that every container has as its attribute `lock`.
+ *
+ * All are the same word in the object's head. Lock: anybody may release it. RLock and a container's: the thread that has it may take it
+ * again, and no other may release it.
+ */
+#include "handle.h"
+#include "os.h"
+#include "step.h"
+
+/* A container's lock. */
+typedef struct object_lock {
+    PyObject_HEAD
+    mpy_handle *handle; /* NULL only once the garbage collector has cut it off */
+} object_lock;
+
+/* ---- what all have in common ---- */
+
+/* A timeout in seconds, -1 or None for ever, as nanoseconds. */
+static int as_timeout(PyObject *timeout, bool blocking, uint64_t *timeout_ns)
+{
+    *timeout_ns = blocking ? MPS_FOREVER : 0;
+    if (timeout == NULL || timeout == Py_None) {
+        return 0;
+    }
+    double seconds = PyFloat_AsDouble(timeout);
+    if (seconds == -1 && PyErr_Occurred()) {
+        return -1;
+    }
+    if (seconds == -1) {
+        return 0;
+    }
+    if (!blocking) {
+        PyErr_SetString(PyExc_ValueError, "can't specify a timeout for a non-blocking call");
+        return -1;
+    }
+    if (!(seconds >= 0)) {
+        PyErr_SetString(PyExc_ValueError, "timeout value must be a non-negative number");
+        return -1;
+    }
+    if (seconds > (double)(INT64_MAX / 1000000000)) {
+        PyErr_SetString(PyExc_OverflowError, "timeout value is too large");
+        return -1;
+    }
+    *timeout_ns = (uint64_t)__builtin_ceil(seconds * 1e9);
+    return 0;
+}
+
+/* acquire(blocking=True, timeout=None); multiprocessing's locks call the first one block. */
+static int acquire_args(PyObject *const *args, Py_ssize_t n, PyObject *names, uint64_t *timeout_ns)
+{
+    static const char *const known[] = {"blocking", "timeout", "block", NULL};
+    PyObject *all[3] = {NULL};
+    if (!mpy_count_args("acquire", n, 0, 2) || !mpy_step_args("acquire", args, n, names, known, 0, all)) {
+        return -1;
+    }
+    if (all[0] != NULL && all[2] != NULL) {
+        PyErr_SetString(PyExc_TypeError, "acquire() got both 'blocking' and 'block'");
+        return -1;
+    }
+    PyObject *given = all[0] != NULL ? all[0] : all[2];
+    int blocking = given == NULL ? 1 : PyObject_IsTrue(given);
+    return blocking < 0 ? -1 : as_timeout(all[1], blocking != 0, timeout_ns);
+}
+
+/* 1 it is ours, 0 the time has passed, -1. Signals are looked at, and the deadline is kept. */
+static int acquire(mpy_handle *h, bool reentrant, uint64_t timeout_ns)
+{
+    mps_userlock *lock = &mpy_object(h)->user;
+    uint64_t began = timeout_ns == 0 || timeout_ns == MPS_FOREVER ? 0 : mps_os_now();
+    uint64_t left = timeout_ns;
+    for (;;) {
+        mps_status st = mps_userlock_acquire(h->seg, MPS_DOOR_GIL, lock, reentrant, left);
+        if (mps_likely(st == MPS_OK)) {
+            return 1;
+        }
+        if (st == MPS_E_TIMEOUT) {
+            return 0;
+        }
+        if (st != MPS_E_INTR) {
+            mpy_fail(h, st, "acquire a");
+            return -1;
+        }
+        if (PyErr_CheckSignals() < 0) {
+            return -1;
+        }
+        if (began != 0) {
+            uint64_t passed = mps_os_now() - began;
+            left = passed < timeout_ns ? timeout_ns - passed : 0;
+        }
+    }
+}
+
+static PyObject *acquire_method(mpy_handle *h, bool reentrant, PyObject *const *args, Py_ssize_t n, PyObject *names)
+{
+    uint64_t timeout_ns = MPS_FOREVER;
+    if ((n > 0 || names != NULL) && acquire_args(args, n, names, &timeout_ns) < 0) {
+        return NULL;
+    }
+    int got = acquire(h, reentrant, timeout_ns);
+    return got < 0 ? NULL : PyBool_FromLong(got);
+}
+
+static PyObject *release_method(mpy_handle *h, bool owner_only)
+{
+    mps_status st = mps_userlock_release(h->seg, &mpy_object(h)->user, owner_only);
+    if (mps_likely(st == MPS_OK)) {
+        Py_RETURN_NONE;
+    }
+    if (st != MPS_E_NOTOWNER) {
+        return mpy_fail(h, st, "release a");
+    }
+    PyErr_SetString(PyExc_RuntimeError, owner_only ? "cannot release un-acquired lock" : "release unlocked lock");
+    return NULL;
+}
+
+static PyObject *locked(mpy_handle *h)
+{
+    return mpy_is_open(h) ? PyBool_FromLong(mps_userlock_held(h->seg, &mpy_object(h)->user))
+                          : mpy_fail(h, MPS_E_CLOSED, "look at a");
+}
+
+static PyObject *owner_died(mpy_handle *h)
+{
+    return mpy_is_open(h) ? PyBool_FromLong(mps_load32(&mpy_object(h)->user.died) == 1)
+                          : mpy_fail(h, MPS_E_CLOSED, "look at a");
+}
+
+/* ---- Lock and RLock ---- */
+
+static PyObject *lock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names)
+{
+    return acquire_method(mpy_handle_of(self), false, args, n, names);
+}
+
+static PyObject *rlock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names)
+{
+    return acquire_method(mpy_handle_of(self), true, args, n, names);
+}
+
+static PyObject *lock_enter(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return acquire_method(mpy_handle_of(self), false, NULL, 0, NULL);
+}
+
+static PyObject *rlock_enter(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return acquire_method(mpy_handle_of(self), true, NULL, 0, NULL);
+}
+
+static PyObject *lock_release(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return release_method(mpy_handle_of(self), false);
+}
+
+static PyObject *rlock_release(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return release_method(mpy_handle_of(self), true);
+}
+
+static PyObject *lock_exit(PyObject *self, PyObject *const *args, Py_ssize_t n)
+{
+    (void)args;
+    (void)n;
+    return release_method(mpy_handle_of(self), false);
+}
+
+static PyObject *rlock_exit(PyObject *self, PyObject *const *args, Py_ssize_t n)
+{
+    (void)args;
+    (void)n;
+    return release_method(mpy_handle_of(self), true);
+}
+
+static PyObject *lock_locked(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return locked(mpy_handle_of(self));
+}
+
+static PyObject *lock_owner_died(PyObject *self, void *closure)
+{
+    (void)closure;
+    return owner_died(mpy_handle_of(self));
+}
+
+static int lock_init(PyObject *self, PyObject *args, PyObject *kwds)
+{
+    if (PyTuple_GET_SIZE(args) == 0 && (kwds == NULL || PyDict_GET_SIZE(kwds) == 0)) {
+        return 0;
+    }
+    PyErr_Format(PyExc_TypeError, "%s() takes no arguments", Py_TYPE(self)->tp_name);
+    return -1;
+}
+
+PyDoc_STRVAR(acquire_doc, "acquire(blocking=True, timeout=None)\n--\n\n"
+                          "Take the lock; wait for it, at most timeout seconds. Return whether it was taken.");
+PyDoc_STRVAR(release_doc, "release()\n--\n\nLet go of the lock. RuntimeError if it is not held.");
+PyDoc_STRVAR(locked_doc, "locked()\n--\n\nWhether anybody holds the lock.");
+PyDoc_STRVAR(died_doc, "Whether the lock came to its present holder from one that died.");
+
+static PyMethodDef lock_methods[] = {
+    {"acquire", MPY_FUNCTION(lock_acquire), METH_FASTCALL | METH_KEYWORDS, acquire_doc},
+    {"release", lock_release, METH_NOARGS, release_doc},
+    {"locked", lock_locked, METH_NOARGS, locked_doc},
+    {"__enter__", lock_enter, METH_NOARGS, NULL},
+    {"__exit__", MPY_FUNCTION(lock_exit), METH_FASTCALL, NULL},
+    {0},
+};
+
+static PyMethodDef rlock_methods[] = {
+    {"acquire", MPY_FUNCTION(rlock_acquire), METH_FASTCALL | METH_KEYWORDS, acquire_doc},
+    {"release", rlock_release, METH_NOARGS, release_doc},
+    {"locked", lock_locked, METH_NOARGS, locked_doc},
+    {"__enter__", rlock_enter, METH_NOARGS, NULL},
+    {"__exit__", MPY_FUNCTION(rlock_exit), METH_FASTCALL, NULL},
+    {0},
+};
+
+static PyGetSetDef lock_getset[] = {
+    {"owner_died", lock_owner_died, NULL, died_doc, NULL},
+    {0},
+};
+
+PyDoc_STRVAR(lock_doc, "Lock()\n--\n\nA lock in shared memory. One whose holder died goes to the next that asks.");
+PyDoc_STRVAR(rlock_doc, "RLock()\n--\n\nA lock in shared memory that the thread which holds it may take again.");
+
+static PyType_Slot lock_slots[] = {
+    {Py_tp_doc, (void *)lock_doc},
+    {Py_tp_new, (void *)mpy_handle_new},
+    {Py_tp_init, (void *)lock_init},
+    {Py_tp_methods, lock_methods},
+    {Py_tp_getset, lock_getset},
+    {0},
+};
+
+static PyType_Slot rlock_slots[] = {
+    {Py_tp_doc, (void *)rlock_doc},
+    {Py_tp_new, (void *)mpy_handle_new},
+    {Py_tp_init, (void *)lock_init},
+    {Py_tp_methods, rlock_methods},
+    {Py_tp_getset, lock_getset},
+    {0},
+};
+
+static PyType_Spec lock_spec = {
+    .name = "mpshm._types.Lock",
+    .basicsize = sizeof(mpy_handle),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+    .slots = lock_slots,
+};
+
+static PyType_Spec rlock_spec = {
+    .name = "mpshm._types.RLock",
+    .basicsize = sizeof(mpy_handle),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+    .slots = rlock_slots,
+};
+
+/* ---- a container's lock ---- */
+
+PyObject *mpy_handle_lock(PyObject *self, void *closure)
+{
+    (void)closure;
+    PyTypeObject *type = mpy_handle_of(self)->state->object_lock_type;
+    object_lock *made = PyObject_GC_New(object_lock, type);
+    if (made != NULL) {
+        made->handle = (mpy_handle *)Py_NewRef(self);
+        PyObject_GC_Track(made);
+    }
+    return (PyObject *)made;
+}
+
+static mpy_handle *container(PyObject *self)
+{
+    return ((object_lock *)self)->handle;
+}
+
+static PyObject *object_acquire(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names)
+{
+    return acquire_method(container(self), true, args, n, names);
+}
+
+static PyObject *object_enter(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return acquire_method(container(self), true, NULL, 0, NULL);
+}
+
+static PyObject *object_release(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return release_method(container(self), true);
+}
+
+static PyObject *object_exit(PyObject *self, PyObject *const *args, Py_ssize_t n)
+{
+    (void)args;
+    (void)n;
+    return release_method(container(self), true);
+}
+
+static PyObject *object_locked(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return locked(container(self));
+}
+
+static PyObject *object_owner_died(PyObject *self, void *closure)
+{
+    (void)closure;
+    return owner_died(container(self));
+}
+
+static int object_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(((object_lock *)self)->handle);
+    return 0;
+}
+
+static void object_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    Py_XDECREF(((object_lock *)self)->handle);
+    PyObject_GC_Del(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef object_methods[] = {
+    {"acquire", MPY_FUNCTION(object_acquire), METH_FASTCALL | METH_KEYWORDS, acquire_doc},
+    {"release", object_release, METH_NOARGS, release_doc},
+    {"locked", object_locked, METH_NOARGS, locked_doc},
+    {"__enter__", object_enter, METH_NOARGS, NULL},
+    {"__exit__", MPY_FUNCTION(object_exit), METH_FASTCALL, NULL},
+    {0},
+};
+
+static PyGetSetDef object_getset[] = {
+    {"owner_died", object_owner_died, NULL, died_doc, NULL},
+    {0},
+};
+
+PyDoc_STRVAR(object_doc, "The lock of a container, for several steps: while it is held, the others' changes wait.");
+
+static PyType_Slot object_slots[] = {
+    {Py_tp_doc, (void *)object_doc},
+    {Py_tp_dealloc, (void *)object_dealloc},
+    {Py_tp_traverse, (void *)object_traverse},
+    {Py_tp_methods, object_methods},
+    {Py_tp_getset, object_getset},
+    {0},
+};
+
+static PyType_Spec object_spec = {
+    .name = "mpshm._types.ObjectLock",
+    .basicsize = sizeof(object_lock),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = object_slots,
+};
+
+int mpy_lock_ready(PyObject *module, mpy_state *state)
+{
+    PyTypeObject *lock = mpy_type_add(module, &lock_spec, state->handle_type, true);
+    state->base[mpy_kind_index(MPS_KIND_LOCK)] = lock;
+    PyTypeObject *rlock = mpy_type_add(module, &rlock_spec, state->handle_type, true);
+    state->base[mpy_kind_index(MPS_KIND_RLOCK)] = rlock;
+    state->object_lock_type = mpy_type_add(module, &object_spec, NULL, true);
+    return lock == NULL || rlock == NULL || state->object_lock_type == NULL ? -1 : 0;
+}

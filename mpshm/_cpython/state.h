@@ -1,0 +1,79 @@
+/* state.h -- what one copy of the module `mpshm._types` knows: its types, the face's classes, what Python lends it.
+ *
+ * There is one per module object, and the module works in the main interpreter only: what the core keeps per process
+ * (attachments, the door to the GIL) can't belong to two. Every handle points to its module's state, so that
+ * no operation has to look for it; the handle's type keeps the module alive.
+ */
+#ifndef MPY_STATE_H
+#define MPY_STATE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "object.h"
+#include "table.h"
+
+/* Shared objects that Python has a type for: index kind - MPS_KIND_MAGIC. */
+#define MPY_KINDS 8u
+
+struct mpy_dict_iter;
+struct mpy_pickling;
+
+typedef struct mpy_state {
+    /* lent by configure() */
+    PyObject *status_error;    /* (status, errno, tried, object) -> exception */
+    PyObject *default_segment; /* () -> segment object */
+    PyObject *reduce_handle;   /* (handle) -> tuple for pickle */
+
+    PyTypeObject *handle_type;
+    PyTypeObject *object_lock_type;
+    PyTypeObject *dict_iter_type;
+    PyTypeObject *list_iter_type;
+    PyTypeObject *sink_type;
+    PyTypeObject *pickler_type;        /* made when first needed */
+    PyTypeObject *base[MPY_KINDS];     /* Dict, List, ... as C has them */
+    PyTypeObject *face[MPY_KINDS];     /* and the subclasses that handles made by C are instances of */
+
+    PyObject *loads;           /* pickle.loads; got when first needed, as what follows */
+    PyObject *dispatch_table;  /* copyreg.dispatch_table */
+    PyObject *enum_type;       /* enum.Enum */
+    PyObject *inner;           /* _types._inner: what a handle inside of a pickled value is rebuilt by */
+    PyObject *inner_mark;      /* a bytearray: its buffers stand for handles in pickles */
+    PyObject *take_buffer;     /* the picklers' buffer_callback */
+    PyObject *spare_pickler;   /* kept for the next value, with its sink */
+    PyObject *spare_sink;
+
+    PyObject *str_address, *str_buffers, *str_dump, *str_clear_memo, *str_keys, *str_reduce_ex,
+        *str_qualname, *str_module, *str_name, *str_value;
+
+    struct mpy_dict_iter *iterators; /* iterators over dicts that are under way in this process */
+    struct mpy_pickling *pickling;   /* values that are being pickled just now */
+} mpy_state;
+
+/* The state behind a type of ours or a subclass of one; never NULL for those. */
+mpy_state *mpy_state_of_type(PyTypeObject *type);
+mpy_state *mpy_state_of_module(PyObject *module);
+
+/* One type of the module from its spec; also put into the module under its name when public. Steals nothing. */
+PyTypeObject *mpy_type_add(PyObject *module, PyType_Spec *spec, PyTypeObject *base, bool public);
+
+/* Each file makes its own types: 0, or -1 with an exception. Handle first. */
+int mpy_handle_ready(PyObject *module, mpy_state *state);
+int mpy_dict_ready(PyObject *module, mpy_state *state);
+int mpy_dict_iter_ready(PyObject *module, mpy_state *state);
+int mpy_list_ready(PyObject *module, mpy_state *state);
+int mpy_list_iter_ready(PyObject *module, mpy_state *state);
+int mpy_value_ready(PyObject *module, mpy_state *state);
+int mpy_namespace_ready(PyObject *module, mpy_state *state);
+int mpy_lock_ready(PyObject *module, mpy_state *state);
+int mpy_pickling_ready(PyObject *module, mpy_state *state);
+
+static inline unsigned mpy_kind_index(uint32_t kind)
+{
+    return kind - MPS_KIND_MAGIC;
+}
+
+/* A function with keywords or fast arguments as the method tables want it. */
+#define MPY_FUNCTION(f) ((PyCFunction)(void (*)(void))(f))
+
+#endif

@@ -1,0 +1,142 @@
+/* value.c -- Value: one value that all share. */
+#include "cell.h"
+#include "step.h"
+
+static PyObject *read_value(mpy_handle *h)
+{
+    mps_copy copy;
+    mps_copy_init(&copy);
+    mps_status st = MPS_OK;
+    do {
+        st = mps_cell_get(h->seg, MPS_DOOR_GIL, h->off, &copy);
+    } while (mps_unlikely(st != MPS_OK) && mpy_again(h, &st));
+    if (mps_likely(st == MPS_OK)) {
+        return mpy_decode(h, &copy);
+    }
+    mps_copy_done(&copy);
+    return mpy_fail(h, st, "get the value of a");
+}
+
+static int write_value(mpy_handle *h, PyObject *obj)
+{
+    mps_enc enc;
+    mpy_hold hold = {0};
+    if (mps_unlikely(mpy_encode_value(h, obj, &enc, &hold) < 0)) {
+        mpy_hold_done(&hold);
+        return -1;
+    }
+    mps_status st = MPS_OK;
+    do {
+        st = mps_cell_set(h->seg, MPS_DOOR_GIL, h->off, &enc);
+    } while (mps_unlikely(st != MPS_OK) && mpy_again(h, &st));
+    mpy_hold_done(&hold);
+    if (mps_unlikely(st != MPS_OK)) {
+        mpy_fail(h, st, "set the value of a");
+        return -1;
+    }
+    return 0;
+}
+
+static PyObject *value_get_value(PyObject *self, void *closure)
+{
+    (void)closure;
+    return read_value(mpy_handle_of(self));
+}
+
+static int value_set_value(PyObject *self, PyObject *obj, void *closure)
+{
+    (void)closure;
+    if (obj == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "the value of a Value cannot be deleted");
+        return -1;
+    }
+    return write_value(mpy_handle_of(self), obj);
+}
+
+static PyObject *value_get(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return read_value(mpy_handle_of(self));
+}
+
+static PyObject *value_set(PyObject *self, PyObject *obj)
+{
+    if (write_value(mpy_handle_of(self), obj) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *value_add(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names)
+{
+    static const char *const known[] = {"n", NULL};
+    PyObject *all[1] = {NULL};
+    if (!mpy_step_args("add", args, n, names, known, 0, all)) {
+        return NULL;
+    }
+    mpy_place place = {.h = mpy_handle_of(self)};
+    return mpy_step_add(&place, all[0], NULL);
+}
+
+static PyObject *value_compare_exchange(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names)
+{
+    static const char *const known[] = {"expected", "new", NULL};
+    PyObject *all[2] = {NULL};
+    if (!mpy_step_args("compare_exchange", args, n, names, known, 2, all)) {
+        return NULL;
+    }
+    mpy_place place = {.h = mpy_handle_of(self)};
+    return mpy_step_compare_exchange(&place, all[0], all[1]);
+}
+
+static int value_init(PyObject *self, PyObject *args, PyObject *kwds)
+{
+    static char *names[] = {"value", NULL};
+    PyObject *obj = NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kwds, "|O:Value", names, &obj)) {
+        return -1;
+    }
+    return obj == NULL ? 0 : write_value(mpy_handle_of(self), obj);
+}
+
+static PyMethodDef value_methods[] = {
+    {"get", value_get, METH_NOARGS, "get()\n--\n\nThe value."},
+    {"set", value_set, METH_O, "set(value, /)\n--\n\nSet the value."},
+    {"add", MPY_FUNCTION(value_add), METH_FASTCALL | METH_KEYWORDS,
+     "add(n=1)\n--\n\nAdd n to the value in one step; return the sum."},
+    {"compare_exchange", MPY_FUNCTION(value_compare_exchange), METH_FASTCALL | METH_KEYWORDS,
+     "compare_exchange(expected, new)\n--\n\nIf the value equals expected, set it to new, in one step; return whether it did."},
+    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
+    {0},
+};
+
+static PyGetSetDef value_getset[] = {
+    {"value", value_get_value, value_set_value, "The value.", NULL},
+    {"lock", mpy_handle_lock, NULL, "A lock for several steps: while it is held, the others' changes wait.", NULL},
+    {0},
+};
+
+PyDoc_STRVAR(value_doc, "Value(value=None)\n--\n\nOne value in shared memory.");
+
+static PyType_Slot value_slots[] = {
+    {Py_tp_doc, (void *)value_doc},
+    {Py_tp_new, (void *)mpy_handle_new},
+    {Py_tp_init, (void *)value_init},
+    {Py_tp_methods, value_methods},
+    {Py_tp_getset, value_getset},
+    {0},
+};
+
+static PyType_Spec value_spec = {
+    .name = "mpshm._types.Value",
+    .basicsize = sizeof(mpy_handle),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+    .slots = value_slots,
+};
+
+int mpy_value_ready(PyObject *module, mpy_state *state)
+{
+    PyTypeObject *type = mpy_type_add(module, &value_spec, state->handle_type, true);
+    state->base[mpy_kind_index(MPS_KIND_VALUE)] = type;
+    return type == NULL ? -1 : 0;
+}

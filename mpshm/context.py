@@ -1,0 +1,102 @@
+"""multiprocessing's contexts, with our objects in the place of the stdlib's.
+
+There is one context for each start method, and the default one, which follows whatever start method multiprocessing
+has been set to, by us or by others. All else is inherited.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from multiprocessing import context as stdlib
+
+from .managers import SyncManager
+
+__all__ = ["BaseContext", "DefaultContext", "ForkContext", "ForkServerContext", "SpawnContext", "get_context"]
+
+
+class BaseContext(stdlib.BaseContext):
+    """A context whose managers are ours. Source: `multiprocessing.context.BaseContext`."""
+
+    def Manager(  # type: ignore[override]  # noqa: N802
+        self,
+        *,
+        size: int | None = None,
+        max_size: int | None = None,
+        name: str | None = None,
+        mode: str | None = None,
+        ctx: stdlib.BaseContext | None = None,
+    ) -> SyncManager:
+        """A started manager: shared objects without a server process.
+
+        Args: `size`, bytes backed by memory at once; `max_size`, bytes it may grow to by itself; `name` and
+        `mode` must be None: the segment is anonymous; `ctx`, where its `Pool` comes from (default: this
+        context).
+        Returns: a SyncManager; the caller shuts it down, or uses it in a `with` statement.
+        Raises: TypeError, ValueError for bad sizes, ValueError for a name; SegmentFullError if the system
+        refuses the memory.
+        """
+        if name is not None or mode is not None:
+            raise ValueError(
+                f"cannot make a manager with name={name!r}, mode={mode!r}: its segment is anonymous. "
+                "Leave both out, and hand its objects to the processes that need them."
+            )
+        made = SyncManager(ctx=ctx or self.get_context(), size=size, max_size=max_size)
+        made.start()
+        return made
+
+    def get_context(self, method: str | None = None) -> BaseContext:  # type: ignore[override]
+        """The context for a start method; without one, this one."""
+        return self if method is None else _of(super().get_context(method))
+
+
+class ForkContext(BaseContext, stdlib.ForkContext):
+    """The context that forks."""
+
+
+class SpawnContext(BaseContext, stdlib.SpawnContext):
+    """The context that starts fresh interpreters."""
+
+
+class ForkServerContext(BaseContext, stdlib.ForkServerContext):
+    """The context that forks from a server process."""
+
+
+class DefaultContext(BaseContext, stdlib.DefaultContext):
+    """The context of the module's own functions. The start method is multiprocessing's own: one for the whole
+    process."""
+
+    def __init__(self) -> None:
+        super().__init__(stdlib._default_context)
+
+    def get_context(self, method: str | None = None) -> BaseContext:  # type: ignore[override]
+        """The context for a start method; without one, for the one that is set."""
+        return _of(multiprocessing.get_context(method))
+
+    def set_start_method(self, method: str | None, force: bool = False) -> None:
+        """Set the start method, for multiprocessing as well. Raises: RuntimeError if it is set, unless
+        `force`."""
+        multiprocessing.set_start_method(method, force)
+
+    def get_start_method(self, allow_none: bool = False) -> str | None:  # type: ignore[override]
+        """The start method that is set."""
+        return multiprocessing.get_start_method(allow_none)
+
+    def get_all_start_methods(self) -> list[str]:
+        """The start methods that this system has, the default first."""
+        return multiprocessing.get_all_start_methods()
+
+
+_contexts: dict[str, BaseContext] = {
+    "fork": ForkContext(),
+    "spawn": SpawnContext(),
+    "forkserver": ForkServerContext(),
+}
+
+
+def _of(context: stdlib.BaseContext) -> BaseContext:
+    """Ours for one of the stdlib's."""
+    return _contexts[context.get_start_method()]
+
+
+default = DefaultContext()
+get_context = default.get_context

@@ -1,0 +1,286 @@
+"""Managers: SyncManager's interface over a segment, without a process behind it.
+
+A manager owns a segment and makes objects in it. `shutdown()` in the process that started it ends the segment for
+all; a manager that is merely forgotten ends nothing: the objects live on with their handles.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from multiprocessing import ProcessError
+from multiprocessing.context import BaseContext
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from . import _types, containers, sharing, sync
+from .errors import SegmentClosedError, SegmentNotFoundError
+from .handles import find_segment
+from .segments import AnonymousSegment
+
+if TYPE_CHECKING:
+    from multiprocessing.pool import Pool
+
+    from typing_extensions import Self
+
+__all__ = ["BaseManager", "SyncManager"]
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+_T = TypeVar("_T")
+_H = TypeVar("_H", bound=_types.Handle)
+
+_ADDRESS = "mpshm-"
+
+
+class State:
+    """Where a manager is in its life. Source: `multiprocessing.managers.State`."""
+
+    __slots__ = ("value",)
+
+    INITIAL = 0
+    STARTED = 1
+    SHUTDOWN = 2
+
+    def __init__(self) -> None:
+        self.value = State.INITIAL
+
+
+class ManagerShutDownError(SegmentClosedError, AssertionError):
+    """What is raised for use after `shutdown()`: ours, and the stdlib's at once."""
+
+
+class BaseManager:
+    """What all managers have in common: a segment, and the order of start, use and shutdown.
+
+    Args: `address`, another manager's, for `connect()`; `authkey`, `serializer` and `shutdown_timeout` are
+    there for programs written for multiprocessing and have no effect, since there is no server to talk to;
+    `ctx`, where `Pool` comes from; `size` and `max_size` of the segment in bytes, None for the default.
+    Source: `multiprocessing.managers.BaseManager`.
+    """
+
+    def __init__(
+        self,
+        address: object = None,
+        authkey: bytes | None = None,
+        serializer: str = "pickle",
+        ctx: BaseContext | None = None,
+        *,
+        shutdown_timeout: float = 1.0,
+        size: int | None = None,
+        max_size: int | None = None,
+    ) -> None:
+        self._address = address
+        self._ctx = ctx
+        self._sizes = size, max_size
+        self._segment: AnonymousSegment | None = None
+        self._owner = 0
+        self._state = State()
+
+    def start(self, initializer: Callable[..., object] | None = None, initargs: Iterable[Any] = ()) -> None:
+        """Make the segment.
+
+        Args: `initializer` is called with `initargs` first, in this process.
+        Raises: ProcessError if it was started before; ValueError for bad sizes, or if an address was given;
+        TypeError if `initializer` can't be called; whatever it raises.
+        """
+        self._must_be_new()
+        if initializer is not None and not callable(initializer):
+            raise TypeError("initializer must be a callable")
+        if self._address is not None:
+            raise ValueError(
+                f"cannot start a manager at {self._address!r}: it shares memory on this machine and serves no address. "
+                "Leave the address out, and hand its objects, or its own address, to the other processes."
+            )
+        segment = AnonymousSegment(*self._sizes)
+        if initializer is not None:
+            initializer(*initargs)
+        self._segment = segment
+        self._owner = os.getpid()
+        self._address = _ADDRESS + segment.id.hex()
+        self._state.value = State.STARTED
+
+    def connect(self) -> None:
+        """Attach to the segment of the manager whose address was given.
+
+        Raises: ValueError for what is no manager's address; SegmentNotFoundError if no process of this user
+        has it.
+        """
+        address = self._address
+        if not isinstance(address, str) or not address.startswith(_ADDRESS):
+            raise ValueError(f"cannot connect to {address!r}: give the address of a manager that was started")
+        try:
+            segment_id = bytes.fromhex(address.removeprefix(_ADDRESS))
+        except ValueError:
+            raise ValueError(f"cannot connect to {address!r}: it is no manager's address") from None
+        segment = find_segment(segment_id)
+        if segment is None:
+            raise SegmentNotFoundError.because(f"cannot connect to {address}: no process of this user has it")
+        self._segment = segment
+        self._state.value = State.STARTED
+
+    def shutdown(self) -> None:
+        """End the segment: every handle in every process raises SegmentClosedError from now on.
+
+        In a process other than the one that started it, this only ends the manager there, as the stdlib's
+        does in a child. Twice is as good as once. Raises: AttributeError before `start()`, as the stdlib's.
+        """
+        if self._state.value == State.INITIAL:
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute 'shutdown' before it is started: call start() first"
+            )
+        if self._state.value == State.STARTED:
+            self._state.value = State.SHUTDOWN
+            if self._segment is not None and self._owner == os.getpid():
+                self._segment._shutdown()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Return at once: there is no process to wait for."""
+
+    @property
+    def address(self) -> object:
+        """What another process's manager needs for `connect()`: a str once started; before, what was
+        given."""
+        return self._address
+
+    @property
+    def segment(self) -> AnonymousSegment:
+        """The managed segment behind it. Raises: AssertionError before `start()`."""
+        if self._segment is None:
+            raise AssertionError("server not yet started: call start() first")
+        return self._segment
+
+    def __enter__(self) -> Self:
+        if self._state.value == State.INITIAL:
+            self.start()
+        if self._state.value == State.SHUTDOWN:
+            raise ProcessError("Manager has shut down")
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.shutdown()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        if self._state.value == State.INITIAL:
+            raise TypeError(f"cannot pickle a {type(self).__name__} before it is started: call start() first")
+        return _rebuild_manager, (type(self), self._usable())
+
+    def _must_be_new(self) -> None:
+        if self._state.value == State.STARTED:
+            raise ProcessError("Already started server")
+        if self._state.value == State.SHUTDOWN:
+            raise ProcessError("Manager has shut down")
+
+    def _usable(self) -> AnonymousSegment:
+        """The segment, if something may be made in it now."""
+        if self._state.value == State.SHUTDOWN:
+            raise ManagerShutDownError.because(
+                f"{type(self).__name__} has shut down", advice="Make a new manager, or shut it down after the last use"
+            )
+        return self.segment
+
+    def _create(self, cls: type[_H]) -> _H:
+        """Make an empty object of `cls` in the segment."""
+        return cls._in(self._usable())
+
+    def _number_of_objects(self) -> int:
+        return self._usable().stats().objects
+
+
+def _rebuild_manager(cls: type[BaseManager], segment: AnonymousSegment) -> BaseManager:
+    """A manager in another process: it makes objects in the same segment, and cannot end it."""
+    manager = cls(address=_ADDRESS + segment.id.hex())
+    manager._segment = segment
+    manager._state.value = State.STARTED
+    return manager
+
+
+class SyncManager(BaseManager):
+    """Makes shared objects of the kinds that multiprocessing's SyncManager makes, in shared memory.
+
+    Args: as BaseManager's. Source: `multiprocessing.managers.SyncManager`.
+    """
+
+    @overload
+    def dict(self, /, *, deep: bool = False, **kwds: _V) -> containers.Dict[str, _V]: ...
+    @overload
+    def dict(self, items: Mapping[_K, _V], /, *, deep: bool = False) -> containers.Dict[_K, _V]: ...
+    @overload
+    def dict(self, items: Iterable[tuple[_K, _V]], /, *, deep: bool = False) -> containers.Dict[_K, _V]: ...
+    def dict(self, /, *args: Any, deep: bool = False, **kwds: Any) -> containers.Dict[Any, Any]:
+        """A shared dict.
+
+        Args: as dict's; `deep=True` turns the dicts and lists in it into shared ones too, as `mpshm.share`
+        does.
+        Raises: what dict() raises; AssertionError before `start()`; SegmentFullError.
+        """
+        segment = self._usable()
+        content = _as_dict(args, kwds)
+        if deep:
+            return sharing.share_in(segment, content)  # type: ignore[return-value]
+        made: containers.Dict[Any, Any] = containers.Dict._in(segment)
+        if content:
+            made.update(content)
+        return made
+
+    def list(self, items: Iterable[_T] = (), /, *, deep: bool = False) -> containers.List[_T]:
+        """A shared list.
+
+        Args: as list's; `deep=True` turns the dicts and lists in it into shared ones too, as `mpshm.share`
+        does.
+        Raises: what list() raises; AssertionError before `start()`; SegmentFullError.
+        """
+        segment = self._usable()
+        content = items._snapshot() if isinstance(items, containers.List) else items
+        if type(content) not in (list, tuple):
+            content = list(content)
+        if deep:
+            return sharing.share_in(segment, list(content))  # type: ignore[return-value]
+        made: containers.List[_T] = containers.List._in(segment)
+        if content:
+            made.extend(content)
+        return made
+
+    def Value(self, typecode: object, value: _T, lock: object = True) -> containers.Value[_T]:  # noqa: N802
+        """A shared value. Args: `typecode` and `lock` are ignored, as SyncManager ignores them."""
+        made: containers.Value[_T] = self._create(containers.Value)
+        made.set(value)
+        return made
+
+    def Namespace(self, /, **kwds: object) -> containers.Namespace:  # noqa: N802
+        """A shared namespace with these attributes."""
+        made = self._create(containers.Namespace)
+        for name, value in kwds.items():
+            setattr(made, name, value)
+        return made
+
+    def Lock(self) -> sync.Lock:  # noqa: N802
+        """A lock; one whose holder died goes to the next that asks."""
+        return self._create(sync.Lock)
+
+    def RLock(self) -> sync.RLock:  # noqa: N802
+        """A lock that its holder may take again; one whose holder died goes to the next that asks."""
+        return self._create(sync.RLock)
+
+    def Pool(  # noqa: N802
+        self,
+        processes: int | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: Iterable[Any] = (),
+        maxtasksperchild: int | None = None,
+    ) -> Pool:
+        """A pool of processes, started from this one; as the context's."""
+        self._usable()
+        from .context import get_context
+
+        return (self._ctx or get_context()).Pool(processes, initializer, initargs, maxtasksperchild)
+
+
+def _as_dict(args: Sequence[Any], kwds: Mapping[str, Any]) -> Mapping[Any, Any]:
+    """What dict() makes of its arguments; not copied where that can be helped."""
+    first = args[0] if len(args) == 1 else None
+    if isinstance(first, containers.Dict):
+        first = first._snapshot()
+        args = (first,)
+    if type(first) is dict and not kwds:
+        return first
+    return dict(*args, **kwds)

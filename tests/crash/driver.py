@@ -1,0 +1,181 @@
+"""Runs one scenario in an interpreter of the crash build: kills its operation at every numbered point.
+
+For n = 1, 2, ...: a fresh manager and fresh things; a child process arms the core to die at its n-th point and runs the
+operation; this process reaps it, recovers, and looks. It ends with the first n at which the operation lives.
+
+    driver.py NAME [--first N] [--stride N] [--recover]
+
+`--recover` kills the recovery: the operation's victim dies at a point, then a second child, which recovers it, dies at every
+point of that in turn. Prints the number of kills; an exit status other than 0 has its reason above it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+
+import mpshm
+from mpshm import _binding
+from scenarios import SCENARIOS, Scenario, Things
+
+LIMIT_S = 20
+WAIT_S = 2.0  # far above the 100 ms that a dead owner may cost, and far below a hang
+
+
+def dies_in(things: Things, act: Callable[[Things], object], n: int) -> bool:
+    """Run act in a child that dies at its n-th point; False when the child outlived it."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            _binding.lib.mps_crash_arm(n)
+            act(things)
+            _binding.lib.mps_crash_arm(0)
+            status = 0
+        finally:
+            sys.stderr.flush()
+            os._exit(status)
+    _, how = os.waitpid(pid, 0)
+    if os.WIFSIGNALED(how) and os.WTERMSIG(how) == signal.SIGKILL:
+        return True
+    assert os.waitstatus_to_exitcode(how) == 0, f"the operation failed by itself: {how}"
+    return False
+
+
+def fresh(scenario: Scenario) -> Things:
+    """New things in a new manager; nobody but they refers to either, so that a child can leave."""
+    return scenario.setup(mpshm.Manager())
+
+
+def look_after(scenario: Scenario, things: Things) -> object:
+    """What is there after the kill; everything must be sound, at hand at once, and usable."""
+    segment = things["m"].segment
+    begin = time.monotonic()
+    seen = scenario.look(things)
+    use(things["d"])
+    segment.recover()
+    segment.check()
+    took = time.monotonic() - begin
+    assert took < WAIT_S, f"waited {took:.3f} s after the death of a process"
+    return seen
+
+
+def use(shared: object) -> None:
+    """A change of the object that was being changed when its changer died: it must go through."""
+    if hasattr(shared, "acquire"):
+        assert shared.acquire(timeout=LIMIT_S)
+        shared.release()
+    elif isinstance(shared, mpshm.Dict):
+        shared["used afterwards"] = 1
+        assert shared.pop("used afterwards") == 1
+    elif isinstance(shared, mpshm.List):
+        shared.append(1)
+        assert shared.pop() == 1
+
+
+def outcomes(scenario: Scenario) -> tuple[object, object]:
+    """What look shows before the operation, and after it, undisturbed, in a child as in the kills."""
+    things = fresh(scenario)
+    before = scenario.look(things)
+    assert not dies_in(things, scenario.op, 0)
+    after = scenario.look(things)
+    things["m"].shutdown()
+    return before, after
+
+
+def kill_everywhere(scenario: Scenario, first: int, stride: int) -> int:
+    before, after = outcomes(scenario)
+    kills, n = 0, first
+    while True:
+        signal.alarm(LIMIT_S)
+        things = fresh(scenario)
+        died = dies_in(things, scenario.op, n)
+        seen = look_after(scenario, things)
+        assert seen in (before, after), f"at point {n}: {seen!r} is neither {before!r} nor {after!r}"
+        assert died or seen == after, f"the operation ended, but left {seen!r}, not {after!r}"
+        used_up(things)
+        if not died:
+            return kills
+        kills += 1
+        n += stride
+
+
+def used_up(things: Things) -> None:
+    """With the last handle gone, nothing is left in the segment."""
+    manager = things["m"]
+    tokens = things.pop("tokens", 0)
+    things.clear()
+    gc.collect()
+    manager.segment.recover()
+    manager.segment.check()
+    stats = manager.segment.stats()
+    assert stats.objects <= tokens, f"{stats.objects} objects are left, of {tokens} that may be on their way"
+    manager.shutdown()
+
+
+def ready_to_recover(things: Things, n: int) -> Callable[[], bool]:
+    """A child, forked before anybody dies, that will recover and die at its n-th point; called, lets it go on and waits."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(write)
+        os.read(read, 1)
+        _binding.lib.mps_crash_arm(n)
+        things["m"].segment.recover()
+        _binding.lib.mps_crash_arm(0)
+        os._exit(0)
+    os.close(read)
+
+    def go_on() -> bool:
+        os.close(write)
+        _, how = os.waitpid(pid, 0)
+        assert os.WIFSIGNALED(how) or os.waitstatus_to_exitcode(how) == 0
+        return os.WIFSIGNALED(how)
+
+    return go_on
+
+
+def kill_recovery(scenario: Scenario, first: int, stride: int) -> int:
+    before, after = outcomes(scenario)
+    kills, n = 0, first
+    while True:
+        m = 1
+        while True:
+            signal.alarm(LIMIT_S)
+            things = fresh(scenario)
+            recover = ready_to_recover(things, m)
+            if not dies_in(things, scenario.op, n):
+                recover()
+                return kills
+            died = recover()
+            seen = look_after(scenario, things)
+            assert seen in (before, after), f"at points {n}, {m}: {seen!r} is neither {before!r} nor {after!r}"
+            used_up(things)
+            if not died:
+                break
+            kills += 1
+            m += max(1, stride // 4)
+        n += stride
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("name", choices=sorted(SCENARIOS))
+    parser.add_argument("--first", type=int, default=1)
+    parser.add_argument("--stride", type=int, default=1)
+    parser.add_argument("--recover", action="store_true")
+    args = parser.parse_args()
+    if _binding.lib.mps_crash_arm(0) != 0:
+        parser.error("this needs the crash build: python build_ffi.py --variant crash --package-dir DIR; PYTHONPATH=DIR")
+    run = kill_recovery if args.recover else kill_everywhere
+    kills = run(SCENARIOS[args.name], args.first, args.stride)
+    print(f"{args.name}: {kills} kills")
+
+
+if __name__ == "__main__":
+    main()

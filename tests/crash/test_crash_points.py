@@ -1,0 +1,52 @@
+"""kill -9 at every numbered point of every operation, and of the recovery from it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .scenarios import SCENARIOS
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+
+
+@pytest.fixture(scope="session")
+def crash_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the package in its crash build, made once for all workers of a run."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "crash_build"
+    command = [sys.executable, str(ROOT / "build_ffi.py"), "--variant", "crash", "--package-dir", str(folder)]
+    made = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert made.returncode == 0, made.stdout + made.stderr
+    return folder
+
+
+def drive(crash_build: Path, *args: str) -> str:
+    """Run the driver in the crash build; its output, or its failure as ours."""
+    env = os.environ | {"PYTHONPATH": str(crash_build), "PYTHONHASHSEED": "0"}
+    command = [sys.executable, str(HERE / "driver.py"), *args]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=400, env=env)
+    assert done.returncode == 0, f"{' '.join(args)}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.timeout(420)
+@pytest.mark.parametrize("name", sorted(SCENARIOS))
+def test_killed_at_every_point(crash_build: Path, name: str) -> None:
+    """The operation happened wholly or not at all, everything is sound, nothing is lost, and nobody waits."""
+    assert "kills" in drive(crash_build, name)
+
+
+RECOVERED = ["dict_grow", "dict_replace_long", "dict_drop_tree", "list_insert", "dict_blob_replaced", "fork"]
+
+
+@pytest.mark.timeout(420)
+@pytest.mark.parametrize("name", RECOVERED)
+def test_killed_while_recovering(crash_build: Path, name: str) -> None:
+    """Whoever recovers may be killed, too: the next one finishes."""
+    assert "kills" in drive(crash_build, name, "--recover", "--stride", "12")
