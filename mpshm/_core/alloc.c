@@ -80,6 +80,10 @@ static mps_status give_up(mps_tx *tx, mps_status st)
 /* Takes a chunk, after growing the segment if need be. Under the guard; the caller commits. */
 static mps_status take(mps_tx *tx, uint64_t size, uint64_t align, mps_off *chunk, uint64_t *taken)
 {
+    uint64_t used = mps_load64(&mps_fit_of(tx->seg)->used), most = tx->seg->max_end - tx->seg->arena;
+    if (!tx->urgent && (used > most || size > most - used)) {
+        return MPS_E_FULL; /* there may be free chunks that a journal has left behind max_size */
+    }
     mps_status st = mps_fit_take(tx, size, align, chunk, taken);
     if (st != MPS_E_NOTFOUND) {
         return st;
@@ -562,7 +566,9 @@ mps_status mps_tx_room(mps_tx *tx, uint64_t entries)
         return st;
     }
     mps_freed freed = {0};
+    tx->urgent = true; /* a change that makes room must not fail for want of a journal */
     st = replace_spill(tx, mps_max64(mps_max64(wanted, room + room / 2), SPILL_MIN), &freed);
+    tx->urgent = false;
     if (st != MPS_OK) {
         return give_up(tx, st);
     }

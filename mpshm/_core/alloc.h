@@ -38,7 +38,8 @@ mps_status mps_free(mps_tx *tx, mps_off block);
 mps_status mps_alloc_extend(mps_tx *tx, mps_off block, uint64_t nbytes, uint64_t wanted);
 /* Bytes that the block's owner may use; 0 when it can't be a block in use. */
 uint64_t mps_alloc_usable(mps_seg *seg, mps_off block);
-/* Room for that many more entries in the outer journal: MPS_E_FULL when there is none to be had. */
+/* Room for that many more entries in the outer journal, even beyond max_size for the operation's length: MPS_E_FULL when there is
+ * none to be had. */
 mps_status mps_tx_room(mps_tx *tx, uint64_t entries);
 
 /* Lays the allocator's state out over [arena, end) of a new segment, which has memory; arena == seg->arena. */

@@ -8,6 +8,7 @@
 #define GROW_MIN ((uint64_t)256 << 10)
 #define GROW_MAX ((uint64_t)64 << 20)
 #define PUNCH_MIN ((uint64_t)256 << 10) /* bytes that must have become free in one piece */
+#define PUNCH_OVER (3 * (uint64_t)MPS_PAGE) /* ... and when the arena has passed max_size */
 #define KEEP_MIN ((uint64_t)16 << 20)   /* bytes that may lie free with memory, however little is used */
 
 /* The words that one transaction changes, at most:
@@ -348,9 +349,12 @@ void mps_fit_settle(mps_tx *tx, const mps_freed *freed)
     }
     uint64_t used = mps_load64(&fit->used);
     uint64_t backed = capacity(seg, fit) - used - mps_load64(&fit->holes);
+    /* What a journal took beyond max_size goes back at once, as much as the segment then is too large. */
+    bool over = mps_unlikely(mps_load64(&fit->end) > seg->max_end) && used + backed > seg->max_end - seg->arena;
     piece f;
-    if (mps_likely(backed <= mps_max64(KEEP_MIN, used / 2)) || !read_free(seg, freed->chunk, &f) ||
-        f.size - hole_size(&f) < PUNCH_MIN) {
+    if (mps_likely(!over && backed <= mps_max64(KEEP_MIN, used / 2)) || !read_free(seg, freed->chunk, &f) ||
+        f.size <= MPS_FIT_SMALL ||
+        f.size - hole_size(&f) < (over ? PUNCH_OVER : PUNCH_MIN)) {
         return;
     }
     uint64_t before = hole_size(&f);
@@ -414,13 +418,14 @@ mps_status mps_fit_grow(mps_tx *tx, uint64_t size, bool backed)
     if ((fence & ~(uint64_t)MPS_PINUSE) != MPS_CINUSE || tail > end - first) {
         return MPS_E_CORRUPT;
     }
-    mps_off highest = mps_min64(seg->region.reserve, MPS_FIT_LIMIT - MPS_PAGE) & ~(uint64_t)15;
+    mps_off limit = tx->urgent ? seg->region.reserve : seg->max_end;
+    mps_off highest = mps_min64(limit, MPS_FIT_LIMIT - MPS_PAGE) & ~(uint64_t)15;
     uint64_t room = highest > end ? highest - end : 0;
     uint64_t least = mps_max64(size > tail ? size - tail : 0, MPS_CHUNK_MIN);
     if (least > room) {
         return MPS_E_FULL;
     }
-    uint64_t best = mps_min64(mps_max64((end - first) / 2, GROW_MIN), GROW_MAX);
+    uint64_t best = tx->urgent ? least : mps_min64(mps_max64((end - first) / 2, GROW_MIN), GROW_MAX);
     mps_off least_end = mps_min64(mps_round_up(end + least, MPS_PAGE), highest);
     mps_off best_end = backed ? least_end : mps_min64(mps_round_up(end + mps_max64(least, best), MPS_PAGE), highest);
     mps_status st = move_end(tx, fit, end, best_end, backed);

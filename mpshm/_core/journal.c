@@ -20,7 +20,9 @@ mps_undo *mps_tx_entry_spilled(const mps_tx *tx, uint64_t index)
 static void publish(mps_tx *tx)
 {
     mps_barrier();
-#ifndef MPS_NO_JOURNAL
+#ifdef MPS_NO_JOURNAL
+    (void)tx;
+#else
     mps_store64(&tx->lane->ctl, tx->ctl);
 #endif
     mps_barrier();
@@ -93,6 +95,7 @@ static void move_element(element *to, const element *from)
     mps_store64(&to->w1, mps_load64(&from->w1));
 }
 
+#ifndef MPS_NO_JOURNAL
 /* To the right: elements [reached, bound) stand distance places further on. To the left: elements [bound, reached) stand
  * that many places before. The element at the frontier is intact in its old place until `reached` has passed it, so doing
  * one step twice does no harm, in either direction of time. */
@@ -115,6 +118,7 @@ static void shift_on(element *a, mps_undo *e, uint64_t end, int64_t distance)
         }
     }
 }
+#endif
 
 void mps_tx_shift(mps_tx *tx, mps_off array, uint64_t first, uint64_t count, int64_t distance)
 {

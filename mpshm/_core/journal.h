@@ -57,6 +57,7 @@ struct mps_tx {
     mps_door door;
     bool has_frees;      /* the outer journal has FREE or FIT entries */
     bool foreign;        /* the lane is a dead process's: we hold control->recovery, and no freeze stops us */
+    bool urgent;         /* what is allocated now, the journal's spill or a smaller array, may pass max_size until the commit */
     bool trim;           /* a cache of the lane has grown too long */
     bool left;           /* the GIL was given up for a wait, and not yet taken back */
     void *gil;           /* what mps_door_leave returned */
@@ -93,8 +94,7 @@ static inline mps_status mps_tx_begin(mps_seg *seg, mps_tx *tx, mps_door door)
     tx->token = seg->token;
     tx->n_held = 0;
     tx->door = door;
-    tx->has_frees = tx->foreign = tx->left = tx->trim = false;
-    mps_assert(tx->lane->ctl == 0);
+    tx->has_frees = tx->foreign = tx->left = tx->trim = tx->urgent = false;
     return MPS_OK;
 }
 
@@ -156,6 +156,8 @@ static inline void mps_tx_set_inner(mps_tx *tx, uint64_t *word, uint64_t value)
     tx->ctl = ctl + MPS_CTL_INNER;
     mps_store64(&lane->ctl, ctl + MPS_CTL_INNER);
     mps_barrier();
+#else
+    (void)tx;
 #endif
     mps_store64(word, value);
 }

@@ -5,12 +5,14 @@
 #define SPINS 100
 #define WAIT_MIN_NS 2000000u   /* 2 ms */
 #define WAIT_MAX_NS 10000000u  /* 10 ms */
+#define REST_LIMIT_NS 60000000000u /* 60 s: no operation takes that long, but one of a stopped process */
+#define STRANGE 3u             /* looks, a sleep apart, after which an owner that can't be one is believed to be none */
 
 /* One try and one sleep on a lock word. *mine: we have it now. Answers the owner's token when the sleep ended without news. */
 static uint32_t try_or_sleep(uint32_t *word, uint32_t token, uint64_t timeout_ns, bool *mine)
 {
     uint32_t v = mps_load32(word);
-    if (v == 0) {
+    if ((v & ~MPS_WAITERS) == 0) {
         /* Others may sleep too: whoever has slept takes the lock with the waiters bit. */
         *mine = mps_cas32(word, &v, token | MPS_WAITERS);
         return 0;
@@ -36,9 +38,41 @@ static bool spin(uint32_t *word, uint32_t token)
     return false;
 }
 
-mps_status mps_tx_lock_wait(mps_tx *tx, mps_guard *guard)
+/* Whether a lane of the owner's slot lists the guard, as it does from before it is taken until after it was let go of. A word that
+ * names a living process which does not list it was never written by that process: the segment is damaged. */
+static bool owner_lists(const mps_tx *tx, uint32_t owner, const mps_guard *guard)
+{
+    mps_off off = mps_region_off(&tx->seg->region, guard);
+    const mps_slot_body *body = mps_slot_body_at(tx->seg, mps_token_slot(owner));
+    for (uint32_t i = 0; i < MPS_LANES * MPS_HELD; i++) {
+        const mps_lane *lane = &body->lanes[i / MPS_HELD];
+        bool our_wish = lane == tx->lane && i % MPS_HELD == tx->n_held;
+        if (!our_wish && mps_load64(&lane->held[i % MPS_HELD]) == off) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What to do about an owner that has kept us waiting. *strange counts how often it seemed to be none. */
+static mps_status look_at_owner(mps_tx *tx, const mps_guard *guard, uint32_t owner, uint32_t *strange)
 {
     mps_seg *seg = tx->seg;
+    int alive = mps_token_alive(seg, owner);
+    if (alive == 0) {
+        return seg->hooks->recover(seg, owner);
+    }
+    bool real = alive > 0 && owner_lists(tx, owner, guard);
+    if (real || (mps_load32(&guard->lock) & ~MPS_WAITERS) != owner) {
+        *strange = 0;
+    } else if (++*strange > STRANGE) {
+        return MPS_E_CORRUPT;
+    }
+    return mps_load32(&seg->control->state) == MPS_STATE_BROKEN ? MPS_E_CORRUPT : MPS_OK;
+}
+
+mps_status mps_tx_lock_wait(mps_tx *tx, mps_guard *guard)
+{
     if (spin(&guard->lock, tx->token)) {
         return MPS_OK;
     }
@@ -46,22 +80,12 @@ mps_status mps_tx_lock_wait(mps_tx *tx, mps_guard *guard)
     uint64_t timeout_ns = WAIT_MIN_NS;
     bool mine = false;
     mps_status st = MPS_OK;
-    uint32_t lost = 0; /* times that the owner was unknown */
+    uint32_t strange = 0;
     while (!mine && st == MPS_OK) {
         uint32_t owner = try_or_sleep(&guard->lock, tx->token, timeout_ns, &mine);
-        if (owner == 0) {
-            continue;
-        }
-        timeout_ns = mps_min64(timeout_ns * 2, WAIT_MAX_NS);
-        int alive = mps_token_alive(seg, owner);
-        if (alive == 0) {
-            st = seg->hooks->recover(seg, owner);
-            timeout_ns = WAIT_MIN_NS;
-        } else if (alive < 0 && (mps_load32(&guard->lock) & ~MPS_WAITERS) == owner && ++lost > 3) {
-            st = MPS_E_CORRUPT; /* the word names nobody who ever had it */
-        }
-        if (st == MPS_OK && mps_load32(&seg->control->state) == MPS_STATE_BROKEN) {
-            st = MPS_E_CORRUPT;
+        if (owner != 0) {
+            timeout_ns = mps_min64(timeout_ns * 2, WAIT_MAX_NS);
+            st = look_at_owner(tx, guard, owner, &strange);
         }
     }
     if (st != MPS_OK && tx->n_held == 0) {
@@ -89,7 +113,8 @@ mps_status mps_tx_lock_frozen(mps_tx *tx, mps_guard *guard)
         while ((freezer = mps_load32(&seg->control->freeze)) != 0) {
             mps_os_wait(&seg->control->freeze, freezer, WAIT_MAX_NS);
             uint32_t token = freezer & ~MPS_WAITERS;
-            if (mps_token_alive(seg, token) <= 0) {
+            bool bogus = token == seg->token && __atomic_load_n(&seg->recovering, __ATOMIC_RELAXED) == 0;
+            if (bogus || mps_token_alive(seg, token) <= 0) {
                 mps_cas32(&seg->control->freeze, &freezer, 0);
             }
         }
@@ -171,7 +196,9 @@ mps_status mps_word_lock(mps_seg *seg, uint32_t *word, uint32_t token)
         if (owner == 0) {
             continue;
         }
-        if (mps_token_alive(seg, owner) <= 0) {
+        /* Ours, though no thread of ours recovers or checks: not written by us, so by nobody. */
+        bool bogus = owner == seg->token && __atomic_load_n(&seg->recovering, __ATOMIC_RELAXED) == 0;
+        if (bogus || mps_token_alive(seg, owner) <= 0) {
             uint32_t v = owner | MPS_WAITERS;
             mine = mps_cas32(word, &v, token | MPS_WAITERS);
         }
@@ -211,20 +238,39 @@ static bool somebody_died(mps_seg *seg)
     return false;
 }
 
+/* Whether no thread of ours is using this lane of our slot. */
+static bool idle(const mps_seg *seg, uint32_t lane)
+{
+    uint32_t idle_lanes = __atomic_load_n(&seg->gil_lanes, __ATOMIC_ACQUIRE) | __atomic_load_n(&seg->free_lanes, __ATOMIC_ACQUIRE);
+    return (idle_lanes >> lane & 1u) != 0;
+}
+
 static mps_status wait_for_rest(mps_seg *seg, uint32_t slot)
 {
     mps_slot_head *head = mps_slot_head_at(seg, slot);
     mps_slot_body *body = mps_slot_body_at(seg, slot);
+    uint64_t begin = mps_os_now();
+    uint32_t strange = 0; /* looks at which a lane that nobody uses was busy */
     for (uint32_t lane = 0, rounds = 0; lane < MPS_LANES;) {
         if ((mps_load64(&head->word) & 0xff) != MPS_SLOT_USED) {
             return MPS_OK;
         }
         if (at_rest(&body->lanes[lane])) {
             lane++;
+            strange = 0;
             continue;
         }
-        if (++rounds % 64 == 0 && somebody_died(seg)) {
-            return MPS_E_RETRY;
+        strange = slot == seg->slot && idle(seg, lane) ? strange + 1 : 0;
+        if (strange > STRANGE) {
+            return MPS_E_CORRUPT;
+        }
+        if (++rounds % 64 == 0) {
+            if (somebody_died(seg)) {
+                return MPS_E_RETRY;
+            }
+            if (mps_os_now() - begin > REST_LIMIT_NS) {
+                return MPS_E_TIMEOUT;
+            }
         }
         mps_os_sleep(20000);
     }

@@ -98,7 +98,8 @@ mps_status mps_word_lock(mps_seg *seg, uint32_t *word, uint32_t token);
 void mps_word_unlock(uint32_t *word, uint32_t token);
 
 /* Stops all changes of the segment until mps_unfreeze, once every operation that was going on has ended. The caller has
- * control->recovery from before until after. MPS_E_RETRY: somebody died; let go, recover, try again. */
+ * control->recovery from before until after. MPS_E_RETRY: somebody died; let go, recover, try again.
+ * MPS_E_TIMEOUT: a living process has not ended its operation in a minute. */
 mps_status mps_freeze(mps_seg *seg);
 void mps_unfreeze(mps_seg *seg);
 

@@ -75,6 +75,9 @@ static mps_status empty_lane(mps_seg *seg, uint32_t slot, uint32_t lane, uint32_
 {
     mps_tx tx;
     mps_status st = mps_tx_adopt_lane(seg, &tx, slot, lane, token);
+    if (st == MPS_OK && tx.ctl != 0) {
+        st = MPS_E_CORRUPT; /* its operations were settled before */
+    }
     if (st == MPS_OK) {
         st = mps_hold_drop(&tx);
     }

@@ -78,6 +78,7 @@ static void bind(mps_seg *seg, const mps_header *constants)
     seg->bodies = constants->bodies;
     seg->body_stride = constants->body_stride;
     seg->arena = constants->arena;
+    seg->max_end = constants->max_file;
     seg->seed = constants->seed;
     memcpy(seg->id, constants->id, sizeof(seg->id));
     seg->users = 1;
@@ -146,17 +147,23 @@ static uint64_t default_max_size(void)
     return mps_round_up(mps_max64(mps_os_memory_limit() / 4 * 3, MIN_SIZE), MPS_PAGE);
 }
 
+/* Address space to map: beyond max_file, room for the journal of a change of very many values (alloc.h). */
+static uint64_t reserve_for(const mps_header *h)
+{
+    return h->max_file + mps_min64((h->max_file - h->arena) * 2, GIB);
+}
+
 /* Maps the new segment's file; without a wish for max_size, as much address space as the system gives. */
 static mps_status map_new(mps_seg *seg, mps_header *h, uint64_t size, bool may_shrink)
 {
     char label[48];
     label_of(h->id, label);
     static const uint64_t smaller[] = {64 * GIB, 4 * GIB, GIB, GIB / 4, 0};
-    mps_status st = mps_region_create(label, h->arena + size, h->max_file, &seg->region);
+    mps_status st = mps_region_create(label, h->arena + size, reserve_for(h), &seg->region);
     for (int i = 0; st == MPS_E_NOMEM && may_shrink && smaller[i] != 0; i++) {
         if (smaller[i] < h->max_file && smaller[i] > h->arena + size) {
             h->max_file = smaller[i];
-            st = mps_region_create(label, h->arena + size, h->max_file, &seg->region);
+            st = mps_region_create(label, h->arena + size, reserve_for(h), &seg->region);
         }
     }
     return st;
@@ -256,7 +263,7 @@ mps_status mps_seg_attach_fd(int fd, const uint8_t *id, mps_seg **out)
     seg->region.fd = -1;
     st = mps_os_dup(fd, &own);
     if (st == MPS_OK) {
-        st = mps_region_open(own, h.max_file, &seg->region);
+        st = mps_region_open(own, reserve_for(&h), &seg->region);
         if (st != MPS_OK) {
             mps_os_close(own);
         }
@@ -360,7 +367,7 @@ void mps_seg_identity(mps_seg *seg, mps_identity *out)
 {
     *out = (mps_identity){.dev = seg->region.dev, .ino = seg->region.ino, .fd = seg->region.fd, .slot = seg->slot};
     memcpy(out->id, seg->id, sizeof(out->id));
-    out->max_size = seg->region.reserve - seg->arena;
+    out->max_size = seg->max_end - seg->arena;
 }
 
 mps_status mps_seg_stats(mps_seg *seg, mps_stats *out)
@@ -372,7 +379,7 @@ mps_status mps_seg_stats(mps_seg *seg, mps_stats *out)
     }
     *out = (mps_stats){.used = a.used, .free = a.free, .largest_free = a.largest_free, .cached = a.cached};
     out->size = a.used + a.free + a.cached;
-    out->max_size = seg->region.reserve - seg->arena;
+    out->max_size = seg->max_end - seg->arena;
     out->overhead = MPS_CHUNK_HEAD;
     out->blocks = a.blocks;
     out->objects = mps_load64(&mps_seg_root(seg)->objects);

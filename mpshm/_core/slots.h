@@ -130,6 +130,7 @@ struct mps_seg {
     uint32_t n_slots;
     uint64_t slots, bodies, body_stride;
     mps_off arena;       /* where blocks begin */
+    mps_off max_end;     /* where they end at the latest, but for journals (region.reserve) */
     uint64_t seed;       /* of all hashes in this segment */
     uint8_t id[16];
     int live_fd;         /* the open file description that holds our liveness lock; -1 for an adopted buffer */

@@ -10,6 +10,11 @@
 
 mps_status mps_table_seek_far(mps_seg *seg, const mps_shape *s, const mps_enc *key, mps_found *f)
 {
+    if (mps_unlikely(mps_value_tag(key->value) == MPS_TAG_ALIAS)) {
+        mps_enc found_by;
+        mps_alias_key(key, &found_by);
+        return mps_table_seek(seg, s, &found_by, f);
+    }
     const uint64_t hash = mps_value_hash_far(key->value.w0, seg->seed);
     const uint32_t mask = s->mask, fragment = mps_table_fragment(s, hash);
     uint32_t i = (uint32_t)hash & mask;
@@ -120,7 +125,7 @@ static void index_add(const mps_shape *s, uint64_t hash, uint32_t number)
 }
 
 /* Copies the entries alive, in their order; the answer is how many, or more than fit. */
-static uint64_t copy_entries(const mps_seg *seg, const mps_shape *from, uint64_t used, const mps_shape *to)
+static uint64_t copy_entries(mps_seg *seg, const mps_shape *from, uint64_t used, const mps_shape *to)
 {
     uint64_t n = 0;
     for (uint64_t e = 0; e < used;) {

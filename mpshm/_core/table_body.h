@@ -86,14 +86,17 @@ static inline uint32_t mps_table_fragment(const mps_shape *s, uint64_t hash)
     return (uint32_t)(hash >> 32) & ~s->mask;
 }
 
-static inline uint64_t mps_table_hash(const mps_seg *seg, mps_value key)
+static inline uint64_t mps_table_hash(mps_seg *seg, mps_value key)
 {
-    return mps_value_is_inline(key) ? mps_value_hash(key, seg->seed) : mps_value_hash_far(key.w0, seg->seed);
+    if (mps_likely(mps_value_is_inline(key))) {
+        return mps_value_hash(key, seg->seed);
+    }
+    return mps_value_tag(key) == MPS_TAG_ALIAS ? mps_alias_hash(seg, key) : mps_value_hash_far(key.w0, seg->seed);
 }
 
 /* Finds an inline key: MPS_OK, MPS_E_NOTFOUND and the place for it, or MPS_E_RETRY when the index makes no sense. This is the path
  * that all the speed depends on, so it is in the caller's own code. */
-__attribute__((always_inline)) static inline mps_status mps_table_seek_near(const mps_seg *seg, const mps_shape *s, mps_value key,
+__attribute__((always_inline)) static inline mps_status mps_table_seek_near(mps_seg *seg, const mps_shape *s, mps_value key,
                                                                             mps_found *f)
 {
     const uint64_t bits = mps_value_key_bits(key.w0), hash = mps_value_hash(key, seg->seed);
@@ -107,7 +110,8 @@ __attribute__((always_inline)) static inline mps_status mps_table_seek_near(cons
         if (mps_likely((slot & ~mask) == fragment && number < s->capacity)) {
             mps_entry *e = &s->entries[number];
             mps_value stored = mps_value_load(&e->key);
-            if (mps_likely(((stored.w0 ^ key.w0) & bits) == 0 && stored.w1 == key.w1)) {
+            if (mps_likely(((stored.w0 ^ key.w0) & bits) == 0 && stored.w1 == key.w1) ||
+                (mps_value_tag(stored) == MPS_TAG_ALIAS && mps_alias_equals(seg, stored, &(mps_enc){.value = key}))) {
                 f->entry = e;
                 f->number = number;
                 f->slot = i;

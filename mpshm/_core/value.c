@@ -48,7 +48,7 @@ static bool blob_span(mps_seg *seg, mps_off off, mps_span *span)
 bool mps_value_span(mps_seg *seg, mps_value v, mps_span *span)
 {
     if ((v.w1 & 15) != 0 || v.w1 < seg->arena || !mps_region_holds(&seg->region, v.w1, sizeof(mps_block)) ||
-        mps_value_tag(v) - MPS_TAG_ASCII > MPS_TAG_KEY - MPS_TAG_ASCII) {
+        mps_value_tag(v) - MPS_TAG_ASCII > MPS_TAG_ALIAS - MPS_TAG_ASCII) {
         return false;
     }
     switch (v.w0 & MPS_TAG_FAR) {
@@ -256,11 +256,53 @@ mps_status mps_blob_drop(mps_tx *tx, mps_mortal *m, mps_off off, bool *done)
 
 /* ---- comparing ---- */
 
+/* Tag and hash: what values out of line have to have in common. */
+#define FAR_BITS (0xffffffff00000000u | MPS_TAG_KIND)
+
+bool mps_alias_equals(mps_seg *seg, mps_value stored, const mps_enc *key)
+{
+    mps_span span;
+    mps_value v;
+    if (!mps_value_span(seg, stored, &span) || span.aux < sizeof v || span.aux > span.nbytes) {
+        return false;
+    }
+    mps_racy_copy(&v, span.data, sizeof v);
+    if (key->data == NULL) {
+        return ((v.w0 ^ key->value.w0) & mps_value_key_bits(key->value.w0)) == 0 && v.w1 == key->value.w1;
+    }
+    return ((v.w0 ^ key->value.w0) & FAR_BITS) == 0 && v.w1 == key->nbytes && span.aux == sizeof v + key->nbytes &&
+           mps_racy_equal(span.data + sizeof v, key->data, key->nbytes);
+}
+
+uint64_t mps_alias_hash(mps_seg *seg, mps_value stored)
+{
+    mps_span span;
+    mps_value v;
+    if (!mps_value_span(seg, stored, &span) || span.aux < sizeof v || span.nbytes < sizeof v) {
+        return 0;
+    }
+    mps_racy_copy(&v, span.data, sizeof v);
+    return span.aux == sizeof v ? mps_value_hash(v, seg->seed) : mps_value_hash_far(v.w0, seg->seed);
+}
+
+void mps_alias_key(const mps_enc *alias, mps_enc *key)
+{
+    *key = (mps_enc){0};
+    memcpy(&key->value, alias->data, sizeof key->value);
+    if (alias->aux > sizeof key->value) {
+        key->data = (const uint8_t *)alias->data + sizeof key->value;
+        key->nbytes = key->value.w1;
+        key->value.w1 = 0;
+    }
+}
+
 bool mps_value_equals_far(mps_seg *seg, mps_value stored, const mps_enc *key)
 {
-    const uint64_t bits = 0xffffffff00000000u | MPS_TAG_KIND;
     mps_span span;
-    if (((stored.w0 ^ key->value.w0) & bits) != 0 || mps_value_is_inline(stored) ||
+    if (mps_unlikely(mps_value_tag(stored) == MPS_TAG_ALIAS)) {
+        return mps_alias_equals(seg, stored, key);
+    }
+    if (((stored.w0 ^ key->value.w0) & FAR_BITS) != 0 || mps_value_is_inline(stored) ||
         !mps_value_span(seg, stored, &span)) {
         return false;
     }
@@ -303,7 +345,7 @@ static mps_status visit_refs(const mps_span *span, mps_visit *v)
 mps_status mps_value_visit(mps_seg *seg, mps_value v, mps_visit *visit)
 {
     unsigned tag = mps_value_tag(v);
-    if (tag == MPS_TAG_EMPTY || tag > MPS_TAG_REF) {
+    if (tag == MPS_TAG_EMPTY || tag > MPS_TAG_ALIAS) {
         return visit->bad(visit, "a value has no known tag");
     }
     if (mps_value_is_plain(v)) {

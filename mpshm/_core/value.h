@@ -13,7 +13,7 @@
  *          | object : 80 | length : 64 | aux : 64 | refs x 8 bytes | data ... |
  *
  * aux is the number of references (offsets of shared objects inside of a pickle) in the upper half and the tag's own in the
- * lower half of its 32 or 64 bits: for MPS_TAG_KEY the length of the canonical form with which data begins.
+ * lower half of its 32 or 64 bits: for MPS_TAG_KEY and MPS_TAG_ALIAS the length of the canonical form with which data begins.
  *
  * Keys are canonical: equal keys have equal tag, hash and bytes, in every process. Whole numbers are INT (2**63 and beyond:
  * BIGINT), other floats FLOAT, and form says what the original was. Text is tagged by its width, the narrowest that fits.
@@ -52,6 +52,7 @@ enum {
     MPS_TAG_PICKLE = 11, /* out of line only */
     MPS_TAG_KEY = 12,    /* keys only, out of line only */
     MPS_TAG_REF = 13,    /* w1: offset of a shared object, counted */
+    MPS_TAG_ALIAS = 14,  /* keys only, out of line only */
     MPS_TAG_KIND = 0x3f,
     MPS_TAG_BLOCK = 0x40, /* flag: w1 is a block of its own */
     MPS_TAG_BLOB = 0x80,  /* flag: w1 is a blob, counted */
@@ -92,7 +93,7 @@ typedef struct mps_enc {
     uint64_t hash;       /* the binding's own; tables hash value: its words when inline, else bytes 4..7 of w0 */
     const mps_off *refs; /* objects of the same segment that this process refers to; for REF: none, w1 is it */
     uint32_t n_refs;
-    uint32_t aux;        /* KEY: length of the canonical form */
+    uint32_t aux;        /* KEY, ALIAS: length of the canonical form */
     mps_off blob;        /* prepared by mps_enc_prepare; 0 none */
 } mps_enc;
 
@@ -253,6 +254,13 @@ mps_status mps_copy_end(mps_tx *tx, mps_status st, mps_copy *copy, mps_copy *oth
 
 /* mps_value_equals for a key given out of line; tag and hash are compared too. */
 bool mps_value_equals_far(mps_seg *seg, mps_value stored, const mps_enc *key);
+
+/* Whether a stored ALIAS stands for the key given, whose tag is another; racily. */
+bool mps_alias_equals(mps_seg *seg, mps_value stored, const mps_enc *key);
+/* The hash of what a stored ALIAS stands for; anything when the bytes make no sense. */
+uint64_t mps_alias_hash(mps_seg *seg, mps_value stored);
+/* What an ALIAS that is given stands for: the key to look for. Points into the alias's data. */
+void mps_alias_key(const mps_enc *alias, mps_enc *key);
 
 /* What decides whether stored keys equal an inline one: these bits of w0, and w1. */
 static inline uint64_t mps_value_key_bits(uint64_t w0)

@@ -321,7 +321,7 @@ mps_status mps_vector_pop(mps_seg *seg, mps_door door, mps_off off, int64_t inde
     mps_vector *v = vector_at(seg, off);
     mps_tx tx;
     mps_reach r;
-    uint64_t i;
+    uint64_t i = 0;
     mps_status st = mps_tx_begin(seg, &tx, door);
     if (mps_unlikely(st != MPS_OK)) {
         return st;

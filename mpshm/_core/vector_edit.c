@@ -119,13 +119,24 @@ static mps_status narrow(mps_tx *tx, mps_vector *v, mps_reach *r, uint64_t start
     return MPS_OK;
 }
 
+/* A new array for a list that does not become longer. It takes the old one's place, so it may pass max_size until that is free:
+ * deleting must work in a full segment. */
+static mps_status make_shorter(mps_tx *tx, uint64_t length, mps_array **array)
+{
+    tx->urgent = true;
+    mps_status st = mps_array_make(tx, length + length / 8 + 8, array);
+    tx->urgent = false;
+    return st;
+}
+
 /* Builds a new array: what stands before and after the part, with other values between. The part dies in the old array. */
 static mps_status splice_aside(mps_tx *tx, mps_vector *v, mps_reach *r, uint64_t start, uint64_t stop, const mps_enc *values,
                                uint64_t n)
 {
     mps_array *array, *old = r->array;
     uint64_t length = r->length - (stop - start) + n;
-    mps_status st = mps_array_make(tx, length + length / 8 + 8, &array);
+    mps_status st = length <= r->length ? make_shorter(tx, length, &array)
+                                        : mps_array_make(tx, length + length / 8 + 8, &array);
     if (st != MPS_OK) {
         return st;
     }
@@ -196,7 +207,7 @@ static mps_status delete_stepped(mps_tx *tx, mps_vector *v, mps_reach *r, uint64
 {
     mps_array *array;
     uint64_t length = r->length - n, to = start, from = start;
-    mps_status st = mps_array_make(tx, length + length / 8 + 8, &array);
+    mps_status st = make_shorter(tx, length, &array);
     if (st != MPS_OK) {
         return st;
     }

@@ -129,7 +129,8 @@ static PyObject *decode(mpy_handle *h, mps_copy *copy, PyObject **handles)
     case MPS_TAG_BYTES: return PyBytes_FromStringAndSize((const char *)copy->data, (Py_ssize_t)copy->nbytes);
     case MPS_TAG_BIGINT: return _PyLong_FromByteArray(copy->data, copy->nbytes, 1, 1);
     case MPS_TAG_PICKLE: return decode_pickled(h, copy, 0, handles);
-    case MPS_TAG_KEY: return decode_pickled(h, copy, copy->aux, handles);
+    case MPS_TAG_KEY:
+    case MPS_TAG_ALIAS: return decode_pickled(h, copy, copy->aux, handles);
     case MPS_TAG_REF: {
         PyObject *made = mpy_handle_wrap(h->state, h->seg, h->segment, copy->value.w1);
         if (made != NULL && handles != NULL) {

@@ -46,7 +46,7 @@ int mpy_dict_put(mpy_handle *h, PyObject *key, PyObject *value)
 {
     mps_enc enc[2];
     mpy_hold hold = {0};
-    if (mps_unlikely(mpy_encode_key(h, key, &enc[0], &hold) < 0 || mpy_encode_value(h, value, &enc[1], &hold) < 0)) {
+    if (mps_unlikely(mpy_encode_new_key(h, key, &enc[0], &hold) < 0 || mpy_encode_value(h, value, &enc[1], &hold) < 0)) {
         mpy_hold_done(&hold);
         return -1;
     }
@@ -180,7 +180,7 @@ static PyObject *dict_setdefault(PyObject *self, PyObject *const *args, Py_ssize
     PyObject *value = n > 1 ? args[1] : Py_None;
     mps_enc enc[2];
     mpy_hold hold = {0};
-    if (mpy_encode_key(h, args[0], &enc[0], &hold) < 0 || mpy_encode_value(h, value, &enc[1], &hold) < 0) {
+    if (mpy_encode_new_key(h, args[0], &enc[0], &hold) < 0 || mpy_encode_value(h, value, &enc[1], &hold) < 0) {
         mpy_hold_done(&hold);
         return NULL;
     }
@@ -236,131 +236,6 @@ static PyObject *dict_popitem(PyObject *self, PyObject *unused)
 
 /* ---- all of it ---- */
 
-void mpy_snap_abandon(mpy_handle *h, mps_snap *snap, uint64_t from)
-{
-    if (from < snap->n_items) {
-        mps_snap_drop_refs(h->seg, MPS_DOOR_GIL, snap, from);
-    }
-    mps_snap_done(snap);
-}
-
-static int table_snapshot(mpy_handle *h, unsigned what, mps_snap *snap)
-{
-    mps_snap_init(snap);
-    mps_status st = MPS_OK;
-    do {
-        st = mps_table_snapshot(h->seg, MPS_DOOR_GIL, h->off, what, snap);
-    } while (st != MPS_OK && mpy_again(h, &st));
-    if (st == MPS_OK) {
-        return 0;
-    }
-    mps_snap_done(snap);
-    mpy_fail(h, st, "read a");
-    return -1;
-}
-
-/* Items i and i + 1. */
-static int decode_pair(mpy_handle *h, const mps_snap *snap, uint64_t i, PyObject **key, PyObject **value)
-{
-    *key = mpy_decode_item(h, snap, i);
-    *value = mpy_decode_item(h, snap, i + 1);
-    if (*key != NULL && *value != NULL) {
-        return 0;
-    }
-    Py_XDECREF(*key);
-    Py_XDECREF(*value);
-    return -1;
-}
-
-PyObject *mpy_dict_snapshot(mpy_handle *h)
-{
-    mps_snap snap;
-    if (table_snapshot(h, MPS_SNAP_BOTH, &snap) < 0) {
-        return NULL;
-    }
-    PyObject *made = PyDict_New();
-    uint64_t i = 0;
-    for (; made != NULL && i + 1 < snap.n_items; i += 2) {
-        PyObject *key = NULL;
-        PyObject *value = NULL;
-        if (decode_pair(h, &snap, i, &key, &value) < 0) {
-            Py_CLEAR(made);
-            continue;
-        }
-        int done = PyDict_SetItem(made, key, value);
-        Py_DECREF(key);
-        Py_DECREF(value);
-        if (done < 0) {
-            Py_CLEAR(made);
-        }
-    }
-    mpy_snap_abandon(h, &snap, i);
-    return made;
-}
-
-static PyObject *dict_snapshot(PyObject *self, PyObject *unused)
-{
-    (void)unused;
-    return mpy_dict_snapshot(mpy_handle_of(self));
-}
-
-/* Keys or values as a list. */
-static PyObject *as_list(mpy_handle *h, unsigned what)
-{
-    mps_snap snap;
-    if (table_snapshot(h, what, &snap) < 0) {
-        return NULL;
-    }
-    PyObject *made = PyList_New((Py_ssize_t)snap.n_items);
-    uint64_t i = 0;
-    for (; made != NULL && i < snap.n_items; i++) {
-        PyObject *item = mpy_decode_item(h, &snap, i);
-        if (item == NULL) {
-            Py_CLEAR(made);
-        } else {
-            PyList_SET_ITEM(made, (Py_ssize_t)i, item);
-        }
-    }
-    mpy_snap_abandon(h, &snap, i);
-    return made;
-}
-
-static PyObject *dict_keys(PyObject *self, PyObject *unused)
-{
-    (void)unused;
-    return as_list(mpy_handle_of(self), MPS_SNAP_KEYS);
-}
-
-static PyObject *dict_values(PyObject *self, PyObject *unused)
-{
-    (void)unused;
-    return as_list(mpy_handle_of(self), MPS_SNAP_VALUES);
-}
-
-static PyObject *dict_items(PyObject *self, PyObject *unused)
-{
-    (void)unused;
-    mpy_handle *h = mpy_handle_of(self);
-    mps_snap snap;
-    if (table_snapshot(h, MPS_SNAP_BOTH, &snap) < 0) {
-        return NULL;
-    }
-    PyObject *made = PyList_New((Py_ssize_t)(snap.n_items / 2));
-    uint64_t i = 0;
-    for (; made != NULL && i + 1 < snap.n_items; i += 2) {
-        PyObject *key = NULL;
-        PyObject *value = NULL;
-        PyObject *pair = decode_pair(h, &snap, i, &key, &value) < 0 ? NULL : Py_BuildValue("(NN)", key, value);
-        if (pair == NULL) {
-            Py_CLEAR(made);
-        } else {
-            PyList_SET_ITEM(made, (Py_ssize_t)(i / 2), pair);
-        }
-    }
-    mpy_snap_abandon(h, &snap, i);
-    return made;
-}
-
 static PyObject *dict_clear(PyObject *self, PyObject *unused)
 {
     (void)unused;
@@ -408,113 +283,6 @@ static PyObject *dict_reversed(PyObject *self, PyObject *unused)
 
 /* ---- update ---- */
 
-/* A builtin dict of what update() was given; a new reference. */
-static PyObject *source_of(mpy_handle *h, PyObject *arg, PyObject *kwds)
-{
-    bool more = kwds != NULL && PyDict_GET_SIZE(kwds) > 0;
-    if (arg == NULL) {
-        return more ? Py_NewRef(kwds) : PyDict_New();
-    }
-    if (PyDict_CheckExact(arg) && !more) {
-        return Py_NewRef(arg);
-    }
-    if (mpy_is_kind(h->state, arg, MPS_KIND_DICT)) {
-        PyObject *made = mpy_dict_snapshot(mpy_handle_of(arg));
-        if (made != NULL && more && PyDict_Update(made, kwds) < 0) {
-            Py_CLEAR(made);
-        }
-        return made;
-    }
-    PyObject *made = PyDict_New();
-    if (made == NULL) {
-        return NULL;
-    }
-    int done = 0;
-    if (PyDict_Check(arg) || PyObject_HasAttr(arg, h->state->str_keys)) {
-        done = PyDict_Merge(made, arg, 1);
-    } else {
-        done = PyDict_MergeFromSeq2(made, arg, 1);
-    }
-    if (done == 0 && more) {
-        done = PyDict_Update(made, kwds);
-    }
-    if (done < 0) {
-        Py_CLEAR(made);
-    }
-    return made;
-}
-
-/* Keys and values, one after the other, so that nobody changes them while they are encoded. */
-static PyObject *flatten(PyObject *source)
-{
-    PyObject *made = PyTuple_New(2 * PyDict_GET_SIZE(source));
-    PyObject *key = NULL;
-    PyObject *value = NULL;
-    Py_ssize_t position = 0;
-    for (Py_ssize_t i = 0; made != NULL && PyDict_Next(source, &position, &key, &value); i += 2) {
-        PyTuple_SET_ITEM(made, i, Py_NewRef(key));
-        PyTuple_SET_ITEM(made, i + 1, Py_NewRef(value));
-    }
-    return made;
-}
-
-static mps_status table_update(mpy_handle *h, mps_enc *keys, mps_enc *values, uint64_t n)
-{
-    int64_t new = 0;
-    if (mpy_dict_watched(h)) {
-        for (uint64_t i = 0; i < n; i++) {
-            new += mps_table_has(h->seg, MPS_DOOR_GIL, h->off, &keys[i]) == MPS_E_NOTFOUND;
-        }
-    }
-    mps_status st = mps_table_update(h->seg, MPS_DOOR_GIL, h->off, keys, values, n);
-    if (st == MPS_OK) {
-        mpy_dict_resized(h, new);
-    }
-    return st;
-}
-
-static int update_flat(mpy_handle *h, PyObject *flat)
-{
-    size_t n = (size_t)PyTuple_GET_SIZE(flat) / 2;
-    mps_enc *keys = PyMem_Malloc((2 * n + 1) * sizeof *keys);
-    if (keys == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    mps_enc *values = keys + n;
-    mpy_hold hold = {0};
-    int done = 0;
-    for (size_t i = 0; i < n && done == 0; i++) {
-        done = mpy_encode_key(h, PyTuple_GET_ITEM(flat, (Py_ssize_t)(2 * i)), &keys[i], &hold);
-        if (done == 0) {
-            done = mpy_encode_value(h, PyTuple_GET_ITEM(flat, (Py_ssize_t)(2 * i + 1)), &values[i], &hold);
-        }
-    }
-    if (done == 0) {
-        mps_status st = MPS_OK;
-        do {
-            st = table_update(h, keys, values, n);
-        } while (st != MPS_OK && mpy_again(h, &st));
-        if (st != MPS_OK) {
-            mpy_fail(h, st, "update a");
-            done = -1;
-        }
-    }
-    mpy_hold_done(&hold);
-    PyMem_Free(keys);
-    return done;
-}
-
-int mpy_dict_update(mpy_handle *h, PyObject *arg, PyObject *kwds)
-{
-    PyObject *source = source_of(h, arg, kwds);
-    PyObject *flat = source == NULL ? NULL : flatten(source);
-    Py_XDECREF(source);
-    int done = flat == NULL ? -1 : update_flat(h, flat);
-    Py_XDECREF(flat);
-    return done;
-}
-
 /* update() and __init__() take the same. */
 static int update_args(PyObject *self, const char *name, PyObject *args, PyObject *kwds)
 {
@@ -553,7 +321,7 @@ static PyObject *with_key(PyObject *self, PyObject *const *args, Py_ssize_t n, s
     mps_enc key;
     mpy_hold hold = {0};
     PyObject *made = NULL;
-    if (mps_likely(mpy_encode_key(h, args[0], &key, &hold) == 0)) {
+    if (mps_likely(mpy_encode_new_key(h, args[0], &key, &hold) == 0)) {
         mpy_place place = {.h = h, .key = &key};
         made = run(&place, args, n);
     }
@@ -613,30 +381,30 @@ static PyObject *dict_compare_exchange(PyObject *self, PyObject *const *args, Py
 /* ---- the type ---- */
 
 static PyMethodDef dict_methods[] = {
-    {"get", MPY_FUNCTION(dict_get), METH_FASTCALL, "get(key, default=None, /)\n--\n\nThe value of key, or default."},
+    {"get", MPY_FUNCTION(dict_get), METH_FASTCALL, "get($self, key, default=None, /)\n--\n\nThe value of key, or default."},
     {"pop", MPY_FUNCTION(dict_pop), METH_FASTCALL,
-     "pop(key[, default], /)\n--\n\nTake a key out and return its value, or default, or raise KeyError."},
+     "pop(key[, default], /)\n\nTake a key out and return its value, or default, or raise KeyError."},
     {"setdefault", MPY_FUNCTION(dict_setdefault), METH_FASTCALL,
-     "setdefault(key, default=None, /)\n--\n\nThe value of key, which becomes default if it was not there."},
-    {"popitem", dict_popitem, METH_NOARGS, "popitem()\n--\n\nTake the last pair out and return it, or raise KeyError."},
-    {"clear", dict_clear, METH_NOARGS, "clear()\n--\n\nTake everything out."},
+     "setdefault($self, key, default=None, /)\n--\n\nThe value of key, which becomes default if it was not there."},
+    {"popitem", dict_popitem, METH_NOARGS, "popitem($self, /)\n--\n\nTake the last pair out and return it, or raise KeyError."},
+    {"clear", dict_clear, METH_NOARGS, "clear($self, /)\n--\n\nTake everything out."},
     {"update", MPY_FUNCTION(dict_update), METH_VARARGS | METH_KEYWORDS,
-     "update([mapping or pairs], /, **kwargs)\n--\n\nSet all these keys, in one step."},
-    {"keys", dict_keys, METH_NOARGS, "keys()\n--\n\nThe keys, as a list."},
-    {"values", dict_values, METH_NOARGS, "values()\n--\n\nThe values, as a list."},
-    {"items", dict_items, METH_NOARGS, "items()\n--\n\nThe pairs, as a list."},
-    {"_snapshot", dict_snapshot, METH_NOARGS, "_snapshot()\n--\n\nThe content at one moment, as a dict."},
+     "update([mapping or pairs], /, **kwargs)\n\nSet all these keys, in one step."},
+    {"keys", mpy_dict_keys, METH_NOARGS, "keys($self, /)\n--\n\nThe keys, as a list."},
+    {"values", mpy_dict_values, METH_NOARGS, "values($self, /)\n--\n\nThe values, as a list."},
+    {"items", mpy_dict_items, METH_NOARGS, "items($self, /)\n--\n\nThe pairs, as a list."},
+    {"_snapshot", mpy_dict_snapshot_method, METH_NOARGS, "_snapshot($self, /)\n--\n\nThe content at one moment, as a dict."},
     {"incr", MPY_FUNCTION(dict_incr), METH_FASTCALL | METH_KEYWORDS,
-     "incr(key, n=1, default=0)\n--\n\nAdd n to the value of key (default if there is none) in one step; return the sum."},
+     "incr($self, key, n=1, default=0)\n--\n\nAdd n to the value of key (default if there is none) in one step; return the sum."},
     {"compute", MPY_FUNCTION(dict_compute), METH_FASTCALL | METH_KEYWORDS,
-     "compute(key, fn, default=None)\n--\n\n"
+     "compute($self, key, fn, default=None)\n--\n\n"
      "Set key to fn(its value, or default), and return that. fn runs without a lock, and again if the value was changed\n"
      "meanwhile."},
     {"compare_exchange", MPY_FUNCTION(dict_compare_exchange), METH_FASTCALL | METH_KEYWORDS,
-     "compare_exchange(key, expected, new)\n--\n\n"
+     "compare_exchange($self, key, expected, new)\n--\n\n"
      "If the value of key equals expected, set it to new, in one step; return whether it did."},
-    {"__reversed__", dict_reversed, METH_NOARGS, "__reversed__()\n--\n\nAn iterator over the keys, the last first."},
-    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
+    {"__reversed__", dict_reversed, METH_NOARGS, "__reversed__($self, /)\n--\n\nAn iterator over the keys, the last first."},
+    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, "For annotations: Dict[key type, value type]."},
     {0},
 };
 
@@ -645,7 +413,7 @@ static PyGetSetDef dict_getset[] = {
     {0},
 };
 
-PyDoc_STRVAR(dict_doc, "Dict(...)\n--\n\nA dict in shared memory; arguments as dict's.");
+PyDoc_STRVAR(dict_doc, "Dict([mapping or pairs], /, **kwargs)\n\nA dict in shared memory; arguments as dict's.");
 
 static PyType_Slot dict_slots[] = {
     {Py_tp_doc, (void *)dict_doc},

@@ -11,6 +11,11 @@ int mpy_dict_put(mpy_handle *h, PyObject *key, PyObject *value);
 int mpy_dict_remove(mpy_handle *h, PyObject *key);
 /* The content at one moment as a builtin dict. */
 PyObject *mpy_dict_snapshot(mpy_handle *h);
+/* The methods _snapshot, keys, values and items. */
+PyObject *mpy_dict_snapshot_method(PyObject *self, PyObject *unused);
+PyObject *mpy_dict_keys(PyObject *self, PyObject *unused);
+PyObject *mpy_dict_values(PyObject *self, PyObject *unused);
+PyObject *mpy_dict_items(PyObject *self, PyObject *unused);
 /* As dict.update: arg and kwds may be NULL. */
 int mpy_dict_update(mpy_handle *h, PyObject *arg, PyObject *kwds);
 /* Gives up a snapshot of which items [from, n) were not decoded. */

@@ -37,7 +37,7 @@ static inline void mpy_hold_done(mpy_hold *hold)
 
 /* The slow parts of the two below. */
 int mpy_encode_value_slow(mpy_handle *h, PyObject *obj, mps_enc *enc, mpy_hold *hold);
-int mpy_encode_key_slow(mpy_handle *h, PyObject *key, mps_enc *enc, mpy_hold *hold);
+int mpy_encode_key_slow(mpy_handle *h, PyObject *key, mps_enc *enc, mpy_hold *hold, bool store);
 
 /* Shared by both: text, bytes and ints of exactly those types. */
 int mpy_encode_text(PyObject *text, mps_enc *enc);
@@ -50,6 +50,9 @@ void mpy_encode_copy(const mps_copy *copy, mps_enc *enc);
 
 /* The pickle of obj: a new bytes object, kept by hold as well as the handles inside; enc gets data and references. */
 int mpy_pickle(mpy_handle *h, PyObject *obj, PyObject **pickle, mps_enc *enc, mpy_hold *hold);
+/* The same with other bytes before it, in two pieces: a new bytes object, not kept. */
+PyObject *mpy_pickle_behind(mpy_handle *h, PyObject *obj, const void *head, size_t head_bytes, const void *body, size_t body_bytes,
+                            mps_enc *enc, mpy_hold *hold);
 /* The object behind a pickle; handles: a sequence in the order of the references, or NULL. */
 PyObject *mpy_unpickle(mpy_state *state, const void *data, uint64_t nbytes, PyObject *handles);
 
@@ -137,9 +140,16 @@ static inline int mpy_encode_value(mpy_handle *h, PyObject *obj, mps_enc *enc, m
     return mps_likely(mpy_encode_fast(obj, enc)) ? 0 : mpy_encode_value_slow(h, obj, enc, hold);
 }
 
+/* A key to look for. */
 static inline int mpy_encode_key(mpy_handle *h, PyObject *key, mps_enc *enc, mpy_hold *hold)
 {
-    return mps_likely(mpy_encode_fast(key, enc)) ? 0 : mpy_encode_key_slow(h, key, enc, hold);
+    return mps_likely(mpy_encode_fast(key, enc)) ? 0 : mpy_encode_key_slow(h, key, enc, hold, false);
+}
+
+/* A key that may be stored in h, with all that is needed to give it back as it was. */
+static inline int mpy_encode_new_key(mpy_handle *h, PyObject *key, mps_enc *enc, mpy_hold *hold)
+{
+    return mps_likely(mpy_encode_fast(key, enc)) ? 0 : mpy_encode_key_slow(h, key, enc, hold, true);
 }
 
 _Static_assert(sizeof(long) == sizeof(int64_t), "PyLong_FromLong, the faster one, takes all of it");

@@ -260,8 +260,8 @@ static PyObject *handle_serial(PyObject *self, void *closure)
     return PyLong_FromUnsignedLongLong(mpy_handle_of(self)->serial);
 }
 
-PyDoc_STRVAR(in_doc, "_in(segment)\n--\n\nA new, empty object of exactly this class in a segment; __init__ is not called.");
-PyDoc_STRVAR(reduce_doc, "__reduce_ex__(protocol=4, /)\n--\n\nWhat pickle needs: how to get to the object from another process.");
+PyDoc_STRVAR(in_doc, "_in($type, segment)\n--\n\nA new, empty object of exactly this class in a segment; __init__ is not called.");
+PyDoc_STRVAR(reduce_doc, "__reduce_ex__($self, protocol=4, /)\n--\n\nWhat pickle needs: how to get to the object from another process.");
 
 static PyMethodDef handle_methods[] = {
     {"_in", handle_in, METH_O | METH_CLASS, in_doc},

@@ -291,31 +291,27 @@ static int encode_float(mpy_handle *h, double x, mps_enc *enc, mpy_hold *hold)
     return done;
 }
 
-/* The canonical form, and unless it says everything the pickle of the original behind it. */
-static int encode_form(mpy_canon *c, PyObject *key, mps_enc *enc, mpy_hold *hold)
+/* The canonical form, and, for a key that is to be stored, unless the form says everything, a pickle of the original behind it. */
+static int encode_form(mpy_canon *c, PyObject *key, mps_enc *enc, mpy_hold *hold, bool store)
 {
     mpy_handle *h = c->h;
     *enc = (mps_enc){.value = {MPS_TAG_KEY, 0}, .aux = (uint32_t)c->nbytes};
-    PyObject *pickle = NULL;
-    if (!c->plain && mpy_pickle(h, key, &pickle, enc, hold) < 0) {
-        return -1;
+    PyObject *data = NULL;
+    if (store && !c->plain) {
+        data = mpy_pickle_behind(h, key, c->data, c->nbytes, NULL, 0, enc, hold);
+    } else {
+        data = PyBytes_FromStringAndSize((const char *)c->data, (Py_ssize_t)c->nbytes);
     }
-    size_t more = pickle == NULL ? 0 : (size_t)PyBytes_GET_SIZE(pickle);
-    PyObject *data = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(c->nbytes + more));
     if (data == NULL) {
         return -1;
     }
-    memcpy(PyBytes_AS_STRING(data), c->data, c->nbytes);
-    if (more > 0) {
-        memcpy(PyBytes_AS_STRING(data) + c->nbytes, PyBytes_AS_STRING(pickle), more);
-    }
     enc->data = PyBytes_AS_STRING(data);
-    enc->nbytes = c->nbytes + more;
+    enc->nbytes = (uint64_t)PyBytes_GET_SIZE(data);
     with_hash(h, enc, c->data, c->nbytes);
     return mpy_hold_add(hold, data);
 }
 
-static int encode_compound(mpy_handle *h, PyObject *key, PyObject *plain, mps_enc *enc, mpy_hold *hold)
+static int encode_compound(mpy_handle *h, PyObject *key, PyObject *plain, mps_enc *enc, mpy_hold *hold, bool store)
 {
     mpy_canon c = {.h = h, .plain = plain == key};
     c.data = c.small;
@@ -326,7 +322,7 @@ static int encode_compound(mpy_handle *h, PyObject *key, PyObject *plain, mps_en
         done = -1;
     }
     if (done == 0) {
-        done = encode_form(&c, key, enc, hold);
+        done = encode_form(&c, key, enc, hold, store);
     }
     if (c.data != c.small) {
         PyMem_Free(c.data);
@@ -334,8 +330,27 @@ static int encode_compound(mpy_handle *h, PyObject *key, PyObject *plain, mps_en
     return done;
 }
 
-/* A key that is exactly of a builtin type; `original` is what is to be given back. */
-static int encode_plain(mpy_handle *h, PyObject *key, PyObject *original, mps_enc *enc, mpy_hold *hold)
+/* Lets the key be stored as an alias of what it equals, unless that is in the table already, and so stays. */
+static int encode_alias(mpy_handle *h, PyObject *original, mps_enc *enc, mpy_hold *hold)
+{
+    if (enc->nbytes > UINT32_MAX - sizeof(mps_value) ||
+        mps_table_has(h->seg, MPS_DOOR_GIL, h->off, enc) != MPS_E_NOTFOUND) {
+        return 0;
+    }
+    mps_value head = {enc->value.w0, enc->data == NULL ? enc->value.w1 : enc->nbytes};
+    mps_enc alias = {.value = {MPS_TAG_ALIAS, 0}, .aux = (uint32_t)(sizeof head + enc->nbytes)};
+    PyObject *data = mpy_pickle_behind(h, original, &head, sizeof head, enc->data, enc->nbytes, &alias, hold);
+    if (data == NULL) {
+        return -1;
+    }
+    alias.data = PyBytes_AS_STRING(data);
+    alias.nbytes = (uint64_t)PyBytes_GET_SIZE(data);
+    *enc = alias;
+    return mpy_hold_add(hold, data);
+}
+
+/* A key that is exactly of a simple builtin type; *lost: storing it so forgets what it was. */
+static int encode_simple(mpy_handle *h, PyObject *key, mps_enc *enc, mpy_hold *hold, bool *lost)
 {
     if (PyUnicode_CheckExact(key) || PyBytes_CheckExact(key)) {
         int done = PyUnicode_CheckExact(key) ? mpy_encode_text(key, enc) : mpy_encode_bytes(key, enc);
@@ -344,18 +359,17 @@ static int encode_plain(mpy_handle *h, PyObject *key, PyObject *original, mps_en
     if (PyLong_CheckExact(key)) {
         return encode_number(h, key, enc, hold);
     }
+    if (PyFloat_CheckExact(key)) {
+        int done = encode_float(h, PyFloat_AS_DOUBLE(key), enc, hold);
+        *lost = *lost || (done == 0 && mps_value_tag(enc->value) == MPS_TAG_BIGINT);
+        return done;
+    }
     if (PyBool_Check(key)) {
         mpy_enc_set(enc, (mps_value){MPS_TAG_INT | MPS_FORM_TRUE_BOOL << 8, key == Py_True});
         return 0;
     }
-    if (PyFloat_CheckExact(key)) {
-        return encode_float(h, PyFloat_AS_DOUBLE(key), enc, hold);
-    }
-    if (key == Py_None) {
-        mpy_enc_set(enc, (mps_value){MPS_TAG_NONE, 0});
-        return 0;
-    }
-    return encode_compound(h, original, key, enc, hold);
+    mpy_enc_set(enc, (mps_value){MPS_TAG_NONE, 0});
+    return 0;
 }
 
 static bool is_simple(PyObject *key)
@@ -364,10 +378,21 @@ static bool is_simple(PyObject *key)
            PyBool_Check(key) || PyBytes_CheckExact(key);
 }
 
-int mpy_encode_key_slow(mpy_handle *h, PyObject *key, mps_enc *enc, mpy_hold *hold)
+/* `key` is of a builtin type, `original` what was given, and has to be given back if it is stored. */
+static int encode_plain(mpy_handle *h, PyObject *key, PyObject *original, mps_enc *enc, mpy_hold *hold, bool store)
+{
+    if (!is_simple(key)) {
+        return encode_compound(h, original, key, enc, hold, store);
+    }
+    bool lost = key != original;
+    int done = encode_simple(h, key, enc, hold, &lost);
+    return done == 0 && lost && store ? encode_alias(h, original, enc, hold) : done;
+}
+
+int mpy_encode_key_slow(mpy_handle *h, PyObject *key, mps_enc *enc, mpy_hold *hold, bool store)
 {
     if (is_simple(key)) {
-        return encode_plain(h, key, key, enc, hold);
+        return encode_plain(h, key, key, enc, hold, store);
     }
     Py_hash_t hash = PyObject_Hash(key);
     PyObject *plain = NULL;
@@ -375,9 +400,9 @@ int mpy_encode_key_slow(mpy_handle *h, PyObject *key, mps_enc *enc, mpy_hold *ho
         return -1;
     }
     if (plain == NULL) {
-        return encode_compound(h, key, NULL, enc, hold);
+        return encode_compound(h, key, NULL, enc, hold, store);
     }
-    int done = encode_plain(h, plain, key, enc, hold);
+    int done = encode_plain(h, plain, key, enc, hold, store);
     if (plain == key || done < 0) {
         Py_DECREF(plain);
         return done;

@@ -18,6 +18,8 @@
  * varint: seven bits a byte, the lowest first. Every form ends where it says, so none is the beginning of another. Instances of
  * subclasses of str, bytes, int, float, tuple and frozenset, whose hash is the base's, are what the base would be.
  *
+ * Stored keys are followed by a pickle of the original, which is what reading them gives; keys to look for need none.
+ *
  * A key all of whose parts are exactly of the types in n, i, I, f, text, b, t and s (whole floats and bools excepted) is
  * read back from the canonical form, and has no pickle.
  */

@@ -196,18 +196,20 @@ static int lock_init(PyObject *self, PyObject *args, PyObject *kwds)
     return -1;
 }
 
-PyDoc_STRVAR(acquire_doc, "acquire(blocking=True, timeout=None)\n--\n\n"
+PyDoc_STRVAR(acquire_doc, "acquire($self, blocking=True, timeout=None)\n--\n\n"
                           "Take the lock; wait for it, at most timeout seconds. Return whether it was taken.");
-PyDoc_STRVAR(release_doc, "release()\n--\n\nLet go of the lock. RuntimeError if it is not held.");
-PyDoc_STRVAR(locked_doc, "locked()\n--\n\nWhether anybody holds the lock.");
+PyDoc_STRVAR(release_doc, "release($self, /)\n--\n\nLet go of the lock. RuntimeError if it is not held.");
+PyDoc_STRVAR(locked_doc, "locked($self, /)\n--\n\nWhether anybody holds the lock.");
+PyDoc_STRVAR(enter_doc, "__enter__($self, /)\n--\n\nTake the lock.");
+PyDoc_STRVAR(exit_doc, "__exit__($self, kind, error, trace, /)\n--\n\nLet go of the lock.");
 PyDoc_STRVAR(died_doc, "Whether the lock came to its present holder from one that died.");
 
 static PyMethodDef lock_methods[] = {
     {"acquire", MPY_FUNCTION(lock_acquire), METH_FASTCALL | METH_KEYWORDS, acquire_doc},
     {"release", lock_release, METH_NOARGS, release_doc},
     {"locked", lock_locked, METH_NOARGS, locked_doc},
-    {"__enter__", lock_enter, METH_NOARGS, NULL},
-    {"__exit__", MPY_FUNCTION(lock_exit), METH_FASTCALL, NULL},
+    {"__enter__", lock_enter, METH_NOARGS, enter_doc},
+    {"__exit__", MPY_FUNCTION(lock_exit), METH_FASTCALL, exit_doc},
     {0},
 };
 
@@ -215,8 +217,8 @@ static PyMethodDef rlock_methods[] = {
     {"acquire", MPY_FUNCTION(rlock_acquire), METH_FASTCALL | METH_KEYWORDS, acquire_doc},
     {"release", rlock_release, METH_NOARGS, release_doc},
     {"locked", lock_locked, METH_NOARGS, locked_doc},
-    {"__enter__", rlock_enter, METH_NOARGS, NULL},
-    {"__exit__", MPY_FUNCTION(rlock_exit), METH_FASTCALL, NULL},
+    {"__enter__", rlock_enter, METH_NOARGS, enter_doc},
+    {"__exit__", MPY_FUNCTION(rlock_exit), METH_FASTCALL, exit_doc},
     {0},
 };
 
@@ -335,8 +337,8 @@ static PyMethodDef object_methods[] = {
     {"acquire", MPY_FUNCTION(object_acquire), METH_FASTCALL | METH_KEYWORDS, acquire_doc},
     {"release", object_release, METH_NOARGS, release_doc},
     {"locked", object_locked, METH_NOARGS, locked_doc},
-    {"__enter__", object_enter, METH_NOARGS, NULL},
-    {"__exit__", MPY_FUNCTION(object_exit), METH_FASTCALL, NULL},
+    {"__enter__", object_enter, METH_NOARGS, enter_doc},
+    {"__exit__", MPY_FUNCTION(object_exit), METH_FASTCALL, exit_doc},
     {0},
 };
 

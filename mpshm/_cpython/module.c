@@ -37,7 +37,7 @@ PyTypeObject *mpy_type_add(PyObject *module, PyType_Spec *spec, PyTypeObject *ba
 /* ---- functions ---- */
 
 PyDoc_STRVAR(configure_doc,
-             "configure(*, status_error, default_segment, reduce_handle)\n--\n\n"
+             "configure($module, *, status_error, default_segment, reduce_handle)\n--\n\n"
              "What the Python side lends: what a status of the core means, where objects made without a manager live, and\n"
              "how a handle is pickled.");
 
@@ -55,7 +55,7 @@ static PyObject *types_configure(PyObject *module, PyObject *args, PyObject *kwd
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(register_doc, "register(base, cls, /)\n--\n\n"
+PyDoc_STRVAR(register_doc, "register($module, base, cls, /)\n--\n\n"
                            "Handles that are made by this module itself are instances of cls, a subclass of base.");
 
 static PyObject *types_register(PyObject *module, PyObject *const *args, Py_ssize_t n)
@@ -79,7 +79,7 @@ static PyObject *types_register(PyObject *module, PyObject *const *args, Py_ssiz
     return NULL;
 }
 
-PyDoc_STRVAR(attach_doc, "attach(segment, offset, serial, token, /)\n--\n\n"
+PyDoc_STRVAR(attach_doc, "attach($module, segment, offset, serial, token, /)\n--\n\n"
                          "A handle on an object; takes over the token unless that is 0. ReferenceError if the object is gone.");
 
 static PyObject *types_attach(PyObject *module, PyObject *const *args, Py_ssize_t n)
@@ -111,7 +111,7 @@ static PyObject *types_attach(PyObject *module, PyObject *const *args, Py_ssize_
     return mpy_handle_wrap(state, seg, args[0], numbers[0]);
 }
 
-PyDoc_STRVAR(make_token_doc, "make_token(handle, /)\n--\n\n"
+PyDoc_STRVAR(make_token_doc, "make_token($module, handle, /)\n--\n\n"
                              "Leaves a token with the segment, which counts as a reference until attach() takes it over.");
 
 static PyObject *types_make_token(PyObject *module, PyObject *obj)
@@ -129,7 +129,7 @@ static PyObject *types_make_token(PyObject *module, PyObject *obj)
     return st == MPS_OK ? PyLong_FromUnsignedLongLong(token) : mpy_fail(h, st, "send a");
 }
 
-PyDoc_STRVAR(same_doc, "same(one, other, /)\n--\n\nWhether two handles are of one shared object.");
+PyDoc_STRVAR(same_doc, "same($module, one, other, /)\n--\n\nWhether two handles are of one shared object.");
 
 static PyObject *types_same(PyObject *module, PyObject *const *args, Py_ssize_t n)
 {
@@ -145,7 +145,7 @@ static PyObject *types_same(PyObject *module, PyObject *const *args, Py_ssize_t 
     return PyBool_FromLong(one->seg == other->seg && one->off == other->off && one->serial == other->serial);
 }
 
-PyDoc_STRVAR(inner_doc, "_inner(handle, /)\n--\n\nWhat a handle inside of a stored value is rebuilt by: gives it back.");
+PyDoc_STRVAR(inner_doc, "_inner($module, handle, /)\n--\n\nWhat a handle inside of a stored value is rebuilt by: gives it back.");
 
 static PyObject *types_inner(PyObject *module, PyObject *handle)
 {

@@ -308,6 +308,27 @@ int mpy_pickle(mpy_handle *h, PyObject *obj, PyObject **pickle, mps_enc *enc, mp
     return mpy_hold_add(hold, p.handles);
 }
 
+PyObject *mpy_pickle_behind(mpy_handle *h, PyObject *obj, const void *head, size_t head_bytes, const void *body, size_t body_bytes,
+                            mps_enc *enc, mpy_hold *hold)
+{
+    PyObject *pickle = NULL;
+    if (mpy_pickle(h, obj, &pickle, enc, hold) < 0) {
+        return NULL;
+    }
+    size_t nbytes = (size_t)PyBytes_GET_SIZE(pickle);
+    PyObject *made = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(head_bytes + body_bytes + nbytes));
+    if (made == NULL) {
+        return NULL;
+    }
+    char *to = PyBytes_AS_STRING(made);
+    memcpy(to, head, head_bytes);
+    if (body_bytes > 0) {
+        memcpy(to + head_bytes, body, body_bytes);
+    }
+    memcpy(to + head_bytes + body_bytes, PyBytes_AS_STRING(pickle), nbytes);
+    return made;
+}
+
 #define COPIED_BYTES 4096u /* up to here a copy costs less than a view */
 
 /* pickle.loads(data) or pickle.loads(data, buffers=handles). */

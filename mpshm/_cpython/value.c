@@ -91,7 +91,7 @@ static PyObject *value_compare_exchange(PyObject *self, PyObject *const *args, P
 
 static int value_init(PyObject *self, PyObject *args, PyObject *kwds)
 {
-    static char *names[] = {"value", NULL};
+    static char *names[] = {"", NULL};
     PyObject *obj = NULL;
     if (!PyArg_ParseTupleAndKeywords(args, kwds, "|O:Value", names, &obj)) {
         return -1;
@@ -100,13 +100,13 @@ static int value_init(PyObject *self, PyObject *args, PyObject *kwds)
 }
 
 static PyMethodDef value_methods[] = {
-    {"get", value_get, METH_NOARGS, "get()\n--\n\nThe value."},
-    {"set", value_set, METH_O, "set(value, /)\n--\n\nSet the value."},
+    {"get", value_get, METH_NOARGS, "get($self, /)\n--\n\nThe value."},
+    {"set", value_set, METH_O, "set($self, value, /)\n--\n\nSet the value."},
     {"add", MPY_FUNCTION(value_add), METH_FASTCALL | METH_KEYWORDS,
-     "add(n=1)\n--\n\nAdd n to the value in one step; return the sum."},
+     "add($self, n=1)\n--\n\nAdd n to the value in one step; return the sum."},
     {"compare_exchange", MPY_FUNCTION(value_compare_exchange), METH_FASTCALL | METH_KEYWORDS,
-     "compare_exchange(expected, new)\n--\n\nIf the value equals expected, set it to new, in one step; return whether it did."},
-    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
+     "compare_exchange($self, expected, new)\n--\n\nIf the value equals expected, set it to new, in one step; return whether it did."},
+    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, "For annotations: Value[type]."},
     {0},
 };
 
@@ -116,7 +116,7 @@ static PyGetSetDef value_getset[] = {
     {0},
 };
 
-PyDoc_STRVAR(value_doc, "Value(value=None)\n--\n\nOne value in shared memory.");
+PyDoc_STRVAR(value_doc, "Value(value=None, /)\n--\n\nOne value in shared memory.");
 
 static PyType_Slot value_slots[] = {
     {Py_tp_doc, (void *)value_doc},

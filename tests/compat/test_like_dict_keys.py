@@ -114,7 +114,14 @@ def test_equal_keys_are_one(impl, equal):
         assert len(d) == 0 and first not in d
 
 
-@pytest.mark.parametrize("equal", [(1.0, 1), (True, 1), (1, True), (-0.0, 0), (0, 0.0), ((1.0,), (1,))], ids=repr)
+FIRST_STAYS = [
+    *[(1.0, 1), (True, 1), (1, True), (-0.0, 0), (0, 0.0), ((1.0,), (1,)), ((True,), (1,))],
+    *[(2.0**53, 2**53), (2.0**63, 2**63), (1e300, int(1e300)), (Number.ONE, 1), (1, Number.ONE)],
+    *[(decimal.Decimal("1.50"), 1.5), (Name("a"), "a"), ("a", Name("a")), (Pair(1, 2), (1, 2))],
+]
+
+
+@pytest.mark.parametrize("equal", FIRST_STAYS, ids=repr)
 def test_the_first_of_equal_keys_stays(impl, equal):
     """Overwriting keeps the key that was put in first, as the builtin does."""
     d = impl.dict()

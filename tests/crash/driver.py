@@ -5,8 +5,8 @@ operation; this process reaps it, recovers, and looks. It ends with the first n 
 
     driver.py NAME [--first N] [--stride N] [--recover]
 
-`--recover` kills the recovery: the operation's victim dies at a point, then a second child, which recovers it, dies at every
-point of that in turn. Prints the number of kills; an exit status other than 0 has its reason above it.
+`--recover` kills the recovery: the operation's victim dies at a point, then a second child, which recovers it, dies at
+every point of that in turn. Prints the number of kills; an exit status other than 0 has its reason above it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ import sys
 import time
 from collections.abc import Callable
 
+from scenarios import SCENARIOS, Scenario, Things
+
 import mpshm
 from mpshm import _binding
-from scenarios import SCENARIOS, Scenario, Things
 
 LIMIT_S = 20
 WAIT_S = 2.0  # far above the 100 ms that a dead owner may cost, and far below a hang
@@ -119,7 +120,7 @@ def used_up(things: Things) -> None:
 
 
 def ready_to_recover(things: Things, n: int) -> Callable[[], bool]:
-    """A child, forked before anybody dies, that will recover and die at its n-th point; called, lets it go on and waits."""
+    """A child, forked before anybody dies, that will recover and die at its n-th point; called, lets it go on."""
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -171,7 +172,7 @@ def main() -> None:
     parser.add_argument("--recover", action="store_true")
     args = parser.parse_args()
     if _binding.lib.mps_crash_arm(0) != 0:
-        parser.error("this needs the crash build: python build_ffi.py --variant crash --package-dir DIR; PYTHONPATH=DIR")
+        parser.error("needs the crash build: python build_ffi.py --variant crash --package-dir DIR; PYTHONPATH=DIR")
     run = kill_recovery if args.recover else kill_everywhere
     kills = run(SCENARIOS[args.name], args.first, args.stride)
     print(f"{args.name}: {kills} kills")

@@ -1,8 +1,8 @@
 """Operations to be killed in, each with what they start from and how to look at the result.
 
-A scenario's `setup` makes its things in a fresh manager and returns them; `op` is the one operation that is killed; `look`
-shows all that the operation may have changed, as plain values. Whatever point the operation dies at, `look` must give what it
-gave before, or what it gives after an undisturbed run.
+A scenario's `setup` makes its things in a fresh manager and returns them; `op` is the one operation that is killed;
+`look` shows all that the operation may have changed, as plain values. Whatever point the operation dies at, `look` must
+give what it gave before, or what it gives after an undisturbed run.
 """
 
 from __future__ import annotations
@@ -117,7 +117,6 @@ def put(key: Any, value: Any) -> Callable[[Things], object]:
 
 def cut(key: Any) -> Callable[[Things], object]:
     return lambda t: remove(t["d"], key)
-
 
 
 def full_dict(m: Any) -> Things:

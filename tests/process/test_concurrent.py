@@ -353,9 +353,11 @@ def test_reading_references_beside_a_writer(manager):
                 found += 1
         assert found > 10
 
+    manager.segment.recover()
     objects = manager.segment.stats().objects
     run("fork", write_references, (manager, d, 3000), meanwhile=read)
     d.clear()
+    manager.segment.recover()
     assert manager.segment.stats().objects == objects
 
 

@@ -1,0 +1,7 @@
+"""The same as `python -m benchmarks`."""
+
+import sys
+
+from benchmarks.__main__ import main
+
+sys.exit(main())

@@ -1,0 +1,1 @@
+"""Ours against ours of another day, by pyperf's own comparison."""
