@@ -50,14 +50,13 @@ typedef struct mps_fit {
     uint64_t holes;     /* bytes of all holes */
     uint64_t large_map; /* bit i: large[i] is not 0 */
     uint64_t small_top; /* bit i: small_map[i] is not 0 */
-    uint64_t reserved;
     uint64_t small_map[MPS_FIT_LISTS / 64]; /* bit i: small[i] is not 0 */
     uint64_t large[MPS_FIT_TRIES];          /* offset of a trie's root; 0 none */
     uint64_t small[MPS_FIT_LISTS];          /* offset of a list's first chunk; 0 none */
 } mps_fit;
 
 _Static_assert(sizeof(mps_fit) == 8896, "stored");
-_Static_assert(offsetof(mps_fit, large_map) == 40, "stored");
+_Static_assert(offsetof(mps_fit, large_map) == 48, "stored");
 _Static_assert(offsetof(mps_fit, small_map) == 64, "stored");
 _Static_assert(offsetof(mps_fit, large) == 192, "stored");
 _Static_assert(offsetof(mps_fit, small) == 704, "stored");

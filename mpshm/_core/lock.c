@@ -63,12 +63,35 @@ static mps_status look_at_owner(mps_tx *tx, const mps_guard *guard, uint32_t own
         return seg->hooks->recover(seg, owner);
     }
     bool real = alive > 0 && owner_lists(tx, owner, guard);
-    if (real || (mps_load32(&guard->lock) & ~MPS_WAITERS) != owner) {
+    if (real || mps_load32(&guard->lock) != owner) {
         *strange = 0;
     } else if (++*strange > STRANGE) {
         return MPS_E_CORRUPT;
     }
     return mps_load32(&seg->control->state) == MPS_STATE_BROKEN ? MPS_E_CORRUPT : MPS_OK;
+}
+
+/* One try and one sleep on a guard, as try_or_sleep; who has slept leaves word that others may sleep too. */
+static uint32_t try_or_sleep_on(mps_guard *guard, uint32_t token, uint64_t timeout_ns, bool *mine)
+{
+    uint32_t v = 0;
+    if (mps_cas32(&guard->lock, &v, token)) {
+        mps_store32(&guard->waiters, 1);
+        *mine = true;
+        return 0;
+    }
+    mps_swap32(&guard->waiters, 1);
+    return mps_os_wait(&guard->lock, v, timeout_ns) != MPS_OK ? v : 0;
+}
+
+/* Lets go, and wakes one who sleeps. */
+static inline void let_go(mps_guard *guard)
+{
+    mps_store32_release(&guard->lock, 0);
+    if (mps_unlikely(mps_load32(&guard->waiters) != 0)) {
+        mps_store32(&guard->waiters, 0);
+        mps_os_wake(&guard->lock, 1);
+    }
 }
 
 mps_status mps_tx_lock_wait(mps_tx *tx, mps_guard *guard)
@@ -82,7 +105,7 @@ mps_status mps_tx_lock_wait(mps_tx *tx, mps_guard *guard)
     mps_status st = MPS_OK;
     uint32_t strange = 0;
     while (!mine && st == MPS_OK) {
-        uint32_t owner = try_or_sleep(&guard->lock, tx->token, timeout_ns, &mine);
+        uint32_t owner = try_or_sleep_on(guard, tx->token, timeout_ns, &mine);
         if (owner != 0) {
             timeout_ns = mps_min64(timeout_ns * 2, WAIT_MAX_NS);
             st = look_at_owner(tx, guard, owner, &strange);
@@ -103,9 +126,7 @@ mps_status mps_tx_lock_frozen(mps_tx *tx, mps_guard *guard)
         return MPS_OK;
     }
     for (;;) {
-        if (mps_swap32(&guard->lock, 0) & MPS_WAITERS) {
-            mps_os_wake(&guard->lock, 1);
-        }
+        let_go(guard);
         mps_barrier();
         mps_store64(&tx->lane->held[0], 0);
         mps_tx_leave(tx);
@@ -143,9 +164,7 @@ static inline void unlock_one(mps_tx *tx)
     if (seq & 1u) {
         mps_store32_release(&guard->seq, seq + 1);
     }
-    if (mps_unlikely(mps_swap32(&guard->lock, 0) & MPS_WAITERS)) {
-        mps_os_wake(&guard->lock, 1);
-    }
+    let_go(guard);
     mps_barrier();
     mps_store64(&tx->lane->held[i], 0);
 }
@@ -170,7 +189,7 @@ void mps_tx_unlock_all(mps_tx *tx)
 
 void mps_guard_release_for(mps_guard *guard, uint32_t token)
 {
-    if ((mps_load32(&guard->lock) & ~MPS_WAITERS) != token) {
+    if (mps_load32(&guard->lock) != token) {
         return;
     }
     uint32_t seq = mps_load32(&guard->seq);
@@ -178,7 +197,7 @@ void mps_guard_release_for(mps_guard *guard, uint32_t token)
         mps_store32_release(&guard->seq, seq + 1);
     }
     mps_barrier();
-    mps_swap32(&guard->lock, 0);
+    mps_store32_release(&guard->lock, 0);
     mps_os_wake(&guard->lock, INT32_MAX);
 }
 

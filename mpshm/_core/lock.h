@@ -1,7 +1,7 @@
 /* lock.h -- the guard of a shared structure: a robust lock and a sequence counter for readers.
  *
- *   guard:  | lock : 32 | seq : 32 |
- *   lock:   | waiters : 1 | generation : 20 | slot : 11 |      0: free
+ *   guard:  | lock : 32 | seq : 32 | waiters : 32 | reserved : 32 |
+ *   lock:   | 0 : 1 | generation : 20 | slot : 11 |      0: free
  *
  * A guard is taken inside an operation (journal.h) and held until its commit or abort. The offset of
  * the guard is written to the lane before the lock word changes, so whoever recovers a dead process finds
@@ -15,7 +15,11 @@
  * nothing changed since. A killed writer leaves the sequence odd; so a reader that was turned away
  * MPS_READ_TRIES times takes the lock, which recovers.
  *
- * Costs: uncontended, one compare-and-swap to take and one exchange to let go.
+ * Letting go is a plain store, then a look at `waiters`. The processor may do the look before others see the store; a waiter that
+ * sets `waiters` just then reads the lock once more inside the system call, hundreds of nanoseconds later. Should it ever
+ * fall asleep all the same, it wakes by itself after 2 ms.
+ *
+ * Costs: uncontended, one compare-and-swap to take and two stores to let go.
  */
 #ifndef MPS_LOCK_H
 #define MPS_LOCK_H
@@ -25,11 +29,13 @@
 #define MPS_READ_TRIES 16u
 
 typedef struct mps_guard {
-    uint32_t lock; /* owner's token and the waiters bit; 0 free */
-    uint32_t seq;  /* odd while a writer is inside; wraps */
+    uint32_t lock;    /* owner's token; 0 free */
+    uint32_t seq;     /* odd while a writer is inside; wraps */
+    uint32_t waiters; /* 1: somebody may sleep on lock */
+    uint32_t reserved;
 } mps_guard;
 
-_Static_assert(sizeof(mps_guard) == 8, "stored");
+_Static_assert(sizeof(mps_guard) == 16, "stored");
 
 /* The slow parts of taking a guard: somebody has it (wait, recover a dead owner); the segment is frozen (give it back, wait). */
 mps_status mps_tx_lock_wait(mps_tx *tx, mps_guard *guard);

@@ -1,7 +1,7 @@
 /* object.h -- what every shared object begins with, who refers to it, and how it dies.
  *
  *   mortal:  | kind : 32 | flags : 32 | next : 64 | cursor : 64 |                         24 bytes
- *   object:  | mortal | serial | refs | guard | userlock | reserved | ... the kind's own   80 bytes
+ *   object:  | mortal | serial | refs | guard | userlock | ... the kind's own   80 bytes
  *
  * refs counts the containers' values, names, processes (one each, however many handles they have), tokens and lane
  * holds that refer to the object; it changes under the references' guard (root->refs_guard), in the journal. At 0 the
@@ -45,13 +45,12 @@ typedef struct mps_object {
     uint64_t refs;     /* references; 0 only in limbo */
     mps_guard guard;   /* of the content */
     mps_userlock user; /* obj.lock */
-    uint64_t reserved;
 } mps_object;
 
 _Static_assert(sizeof(mps_mortal) == 24, "stored");
 _Static_assert(sizeof(mps_object) == 80, "stored");
 _Static_assert(offsetof(mps_object, guard) == 40, "stored");
-_Static_assert(offsetof(mps_object, user) == 48, "stored");
+_Static_assert(offsetof(mps_object, user) == 56, "stored");
 
 /* Words of floor 4; in the header. */
 typedef struct mps_root {
@@ -59,7 +58,7 @@ typedef struct mps_root {
     uint64_t next_serial;  /* the next object's */
     uint64_t objects;      /* objects alive (blobs included) */
     uint64_t tokens;       /* offset of the first token; 0 none */
-    uint64_t reserved[4];
+    uint64_t reserved[3];
 } mps_root;
 
 _Static_assert(sizeof(mps_root) == 64, "stored");

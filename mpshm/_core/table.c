@@ -185,6 +185,10 @@ static inline mps_status put(mps_tx *tx, mps_table *t, const mps_enc *key, const
     mps_found f;
     mps_status st = mps_table_lookup(tx->seg, t, key, &s, &f);
     if (mps_likely(st == MPS_OK)) {
+        if (mps_likely(mps_enc_fits_word(value, mps_value_load(&f.entry->value)))) {
+            mps_store64(&f.entry->value.w1, value->value.w1);
+            return MPS_OK;
+        }
         return replace(tx, t, &s, f.entry, value);
     }
     if (st != MPS_E_NOTFOUND) {
@@ -341,7 +345,7 @@ mps_status mps_table_exchange(mps_seg *seg, mps_door door, mps_off off, mps_enc 
     return finish(&tx, st, key, value);
 }
 
-/* Adds in place: the common case is one logged word. */
+/* Adds in place: the common case is one store, which needs no journal. */
 static inline mps_status add_to(mps_tx *tx, mps_table *t, mps_entry *e, int64_t n, int64_t *sum)
 {
     mps_value old = mps_value_load(&e->value);
@@ -352,11 +356,12 @@ static inline mps_status add_to(mps_tx *tx, mps_table *t, mps_entry *e, int64_t 
     if (mps_unlikely(__builtin_add_overflow((int64_t)old.w1, n, sum))) {
         return MPS_E_OVERFLOW;
     }
-    mps_tx_write_begin(tx, &t->object.guard);
     if (mps_unlikely(tag != MPS_TAG_INT)) {
+        mps_tx_write_begin(tx, &t->object.guard);
         mps_tx_set(tx, &e->value.w0, MPS_TAG_INT);
+        mps_tx_log(tx, &e->value.w1);
     }
-    mps_tx_set(tx, &e->value.w1, (uint64_t)*sum);
+    mps_store64(&e->value.w1, (uint64_t)*sum);
     return MPS_OK;
 }
 

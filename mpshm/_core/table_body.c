@@ -8,14 +8,19 @@
 
 /* ---- finding ---- */
 
-mps_status mps_table_seek_far(mps_seg *seg, const mps_shape *s, const mps_enc *key, mps_found *f)
+/* Whether a stored key is the one given, the hash being the same. */
+static bool equals(mps_seg *seg, mps_value stored, const mps_enc *key)
 {
-    if (mps_unlikely(mps_value_tag(key->value) == MPS_TAG_ALIAS)) {
-        mps_enc found_by;
-        mps_alias_key(key, &found_by);
-        return mps_table_seek(seg, s, &found_by, f);
+    if (key->data != NULL) {
+        return mps_value_equals_far(seg, stored, key);
     }
-    const uint64_t hash = mps_value_hash_far(key->value.w0, seg->seed);
+    const uint64_t bits = mps_value_key_bits(key->value.w0);
+    return (((stored.w0 ^ key->value.w0) & bits) == 0 && stored.w1 == key->value.w1) ||
+           (mps_value_tag(stored) == MPS_TAG_ALIAS && mps_alias_equals_near(seg, stored, key->value));
+}
+
+static mps_status seek(mps_seg *seg, const mps_shape *s, const mps_enc *key, uint64_t hash, mps_found *f)
+{
     const uint32_t mask = s->mask, fragment = mps_table_fragment(s, hash);
     uint32_t i = (uint32_t)hash & mask;
     f->hash = hash;
@@ -29,7 +34,7 @@ mps_status mps_table_seek_far(mps_seg *seg, const mps_shape *s, const mps_enc *k
         }
         if ((slot & ~mask) == fragment && number < s->capacity) {
             mps_entry *e = &s->entries[number];
-            if (mps_value_equals_far(seg, mps_value_load(&e->key), key)) {
+            if (equals(seg, mps_value_load(&e->key), key)) {
                 f->entry = e;
                 f->number = number;
                 f->slot = i;
@@ -42,6 +47,21 @@ mps_status mps_table_seek_far(mps_seg *seg, const mps_shape *s, const mps_enc *k
         }
     }
     return MPS_E_RETRY;
+}
+
+mps_status mps_table_seek_alias(mps_seg *seg, const mps_shape *s, mps_value key, mps_found *f)
+{
+    return seek(seg, s, &(mps_enc){.value = key}, mps_value_hash(key, seg->seed), f);
+}
+
+mps_status mps_table_seek_far(mps_seg *seg, const mps_shape *s, const mps_enc *key, mps_found *f)
+{
+    if (mps_unlikely(mps_value_tag(key->value) == MPS_TAG_ALIAS)) {
+        mps_enc found_by;
+        mps_alias_key(key, &found_by);
+        return mps_table_seek(seg, s, &found_by, f);
+    }
+    return seek(seg, s, key, mps_value_hash_far(key->value.w0, seg->seed), f);
 }
 
 mps_status mps_table_seek(mps_seg *seg, const mps_shape *s, const mps_enc *key, mps_found *f)

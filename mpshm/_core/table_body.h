@@ -94,6 +94,9 @@ static inline uint64_t mps_table_hash(mps_seg *seg, mps_value key)
     return mps_value_tag(key) == MPS_TAG_ALIAS ? mps_alias_hash(seg, key) : mps_value_hash_far(key.w0, seg->seed);
 }
 
+/* The second part of mps_table_seek_near, where an alias has the hash of the key: begins anew, and looks into aliases too. */
+__attribute__((cold)) mps_status mps_table_seek_alias(mps_seg *seg, const mps_shape *s, mps_value key, mps_found *f);
+
 /* Finds an inline key: MPS_OK, MPS_E_NOTFOUND and the place for it, or MPS_E_RETRY when the index makes no sense. This is the path
  * that all the speed depends on, so it is in the caller's own code. */
 __attribute__((always_inline)) static inline mps_status mps_table_seek_near(mps_seg *seg, const mps_shape *s, mps_value key,
@@ -110,12 +113,14 @@ __attribute__((always_inline)) static inline mps_status mps_table_seek_near(mps_
         if (mps_likely((slot & ~mask) == fragment && number < s->capacity)) {
             mps_entry *e = &s->entries[number];
             mps_value stored = mps_value_load(&e->key);
-            if (mps_likely(((stored.w0 ^ key.w0) & bits) == 0 && stored.w1 == key.w1) ||
-                (mps_value_tag(stored) == MPS_TAG_ALIAS && mps_alias_equals(seg, stored, &(mps_enc){.value = key}))) {
+            if (mps_likely(((stored.w0 ^ key.w0) & bits) == 0 && stored.w1 == key.w1)) {
                 f->entry = e;
                 f->number = number;
                 f->slot = i;
                 return MPS_OK;
+            }
+            if (mps_unlikely(mps_value_tag(stored) == MPS_TAG_ALIAS)) {
+                break;
             }
         }
         if (slot == MPS_INDEX_EMPTY) {
@@ -127,7 +132,7 @@ __attribute__((always_inline)) static inline mps_status mps_table_seek_near(mps_
             f->slot = i;
         }
     }
-    return MPS_E_RETRY;
+    return mps_table_seek_alias(seg, s, key, f);
 }
 
 /* The same for a key given out of line. */

@@ -259,29 +259,39 @@ mps_status mps_blob_drop(mps_tx *tx, mps_mortal *m, mps_off off, bool *done)
 /* Tag and hash: what values out of line have to have in common. */
 #define FAR_BITS (0xffffffff00000000u | MPS_TAG_KIND)
 
-bool mps_alias_equals(mps_seg *seg, mps_value stored, const mps_enc *key)
+/* The parts of an ALIAS, and the value before the bytes of its canonical form. */
+static bool alias_span(mps_seg *seg, mps_value stored, mps_span *span, mps_value *v)
+{
+    if (!mps_value_span(seg, stored, span) || span->aux < sizeof *v || span->aux > span->nbytes) {
+        return false;
+    }
+    mps_racy_copy(v, span->data, sizeof *v);
+    return true;
+}
+
+bool mps_alias_equals_near(mps_seg *seg, mps_value stored, mps_value key)
 {
     mps_span span;
     mps_value v;
-    if (!mps_value_span(seg, stored, &span) || span.aux < sizeof v || span.aux > span.nbytes) {
-        return false;
-    }
-    mps_racy_copy(&v, span.data, sizeof v);
-    if (key->data == NULL) {
-        return ((v.w0 ^ key->value.w0) & mps_value_key_bits(key->value.w0)) == 0 && v.w1 == key->value.w1;
-    }
-    return ((v.w0 ^ key->value.w0) & FAR_BITS) == 0 && v.w1 == key->nbytes && span.aux == sizeof v + key->nbytes &&
-           mps_racy_equal(span.data + sizeof v, key->data, key->nbytes);
+    return alias_span(seg, stored, &span, &v) && ((v.w0 ^ key.w0) & mps_value_key_bits(key.w0)) == 0 && v.w1 == key.w1;
+}
+
+/* The same for a key given out of line. */
+static bool alias_equals_far(mps_seg *seg, mps_value stored, const mps_enc *key)
+{
+    mps_span span;
+    mps_value v;
+    return alias_span(seg, stored, &span, &v) && ((v.w0 ^ key->value.w0) & FAR_BITS) == 0 && v.w1 == key->nbytes &&
+           span.aux == sizeof v + key->nbytes && mps_racy_equal(span.data + sizeof v, key->data, key->nbytes);
 }
 
 uint64_t mps_alias_hash(mps_seg *seg, mps_value stored)
 {
     mps_span span;
     mps_value v;
-    if (!mps_value_span(seg, stored, &span) || span.aux < sizeof v || span.nbytes < sizeof v) {
+    if (!alias_span(seg, stored, &span, &v)) {
         return 0;
     }
-    mps_racy_copy(&v, span.data, sizeof v);
     return span.aux == sizeof v ? mps_value_hash(v, seg->seed) : mps_value_hash_far(v.w0, seg->seed);
 }
 
@@ -300,7 +310,7 @@ bool mps_value_equals_far(mps_seg *seg, mps_value stored, const mps_enc *key)
 {
     mps_span span;
     if (mps_unlikely(mps_value_tag(stored) == MPS_TAG_ALIAS)) {
-        return mps_alias_equals(seg, stored, key);
+        return alias_equals_far(seg, stored, key);
     }
     if (((stored.w0 ^ key->value.w0) & FAR_BITS) != 0 || mps_value_is_inline(stored) ||
         !mps_value_span(seg, stored, &span)) {

@@ -161,6 +161,13 @@ static inline bool mps_enc_is_plain(const mps_enc *enc)
     return enc->data == NULL && mps_value_is_plain(enc->value);
 }
 
+/* Whether putting enc in stored's place changes the second word alone: one store, which needs no journal if it is all that an
+ * operation changes, and which readers see wholly or not at all. */
+static inline bool mps_enc_fits_word(const mps_enc *enc, mps_value stored)
+{
+    return enc->data == NULL && enc->value.w0 == stored.w0 && mps_value_is_plain(stored);
+}
+
 static inline bool mps_enc_is_large(const mps_enc *enc)
 {
     return enc->data != NULL &&
@@ -214,8 +221,28 @@ static inline mps_status mps_tx_reserve(mps_tx *tx, uint64_t entries)
 
 /* ---- out ---- */
 
-void mps_copy_init(mps_copy *copy);
-void mps_copy_done(mps_copy *copy);
+static inline void mps_copy_init(mps_copy *copy)
+{
+    copy->value = (mps_value){0, 0};
+    copy->data = NULL;
+    copy->nbytes = 0;
+    copy->refs = NULL;
+    copy->n_refs = 0;
+    copy->aux = 0;
+    copy->heap = NULL;
+    copy->capacity = 0;
+}
+
+/* Frees the private memory of a copy. */
+void mps_copy_free(mps_copy *copy);
+
+static inline void mps_copy_done(mps_copy *copy)
+{
+    if (mps_unlikely(copy->heap != NULL)) {
+        mps_copy_free(copy);
+    }
+}
+
 /* Drops the local counts that the copy holds (of a REF, and of refs) before done, where no handle was made of them. */
 void mps_copy_drop_refs(mps_seg *seg, mps_door door, mps_copy *copy);
 
@@ -255,8 +282,8 @@ mps_status mps_copy_end(mps_tx *tx, mps_status st, mps_copy *copy, mps_copy *oth
 /* mps_value_equals for a key given out of line; tag and hash are compared too. */
 bool mps_value_equals_far(mps_seg *seg, mps_value stored, const mps_enc *key);
 
-/* Whether a stored ALIAS stands for the key given, whose tag is another; racily. */
-bool mps_alias_equals(mps_seg *seg, mps_value stored, const mps_enc *key);
+/* Whether a stored ALIAS stands for the inline key given; racily. */
+__attribute__((cold)) bool mps_alias_equals_near(mps_seg *seg, mps_value stored, mps_value key);
 /* The hash of what a stored ALIAS stands for; anything when the bytes make no sense. */
 uint64_t mps_alias_hash(mps_seg *seg, mps_value stored);
 /* What an ALIAS that is given stands for: the key to look for. Points into the alias's data. */

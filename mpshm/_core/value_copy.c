@@ -7,25 +7,11 @@
 #define ROOM_ADOPT 10u  /* entries of referring to one object */
 #define MUCH (1u << 20) /* bytes from which on copying lets go of the GIL */
 
-void mps_copy_init(mps_copy *copy)
+void mps_copy_free(mps_copy *copy)
 {
-    copy->value = (mps_value){0, 0};
-    copy->data = NULL;
-    copy->nbytes = 0;
-    copy->refs = NULL;
-    copy->n_refs = 0;
-    copy->aux = 0;
+    free(copy->heap);
     copy->heap = NULL;
     copy->capacity = 0;
-}
-
-void mps_copy_done(mps_copy *copy)
-{
-    if (mps_unlikely(copy->heap != NULL)) {
-        free(copy->heap);
-        copy->heap = NULL;
-        copy->capacity = 0;
-    }
 }
 
 void mps_copy_drop_refs(mps_seg *seg, mps_door door, mps_copy *copy)

@@ -264,8 +264,12 @@ mps_status mps_vector_set(mps_seg *seg, mps_door door, mps_off off, int64_t inde
     }
     if (mps_likely(st == MPS_OK)) {
         if (mps_likely(clip(index, r.length, &i))) {
-            mps_tx_write_begin(&tx, &v->object.guard);
-            st = mps_vector_put(&tx, &r.array->values[i], value);
+            mps_tx_write_begin(&tx, &v->object.guard); /* a new version, at least */
+            if (mps_likely(mps_enc_fits_word(value, mps_value_load(&r.array->values[i])))) {
+                mps_store64(&r.array->values[i].w1, value->value.w1);
+            } else {
+                st = mps_vector_put(&tx, &r.array->values[i], value);
+            }
         } else {
             st = MPS_E_RANGE;
         }
@@ -294,7 +298,12 @@ static inline mps_status append(mps_tx *tx, mps_vector *v, const mps_enc *value)
     mps_value *place = &r.array->values[r.length];
     mps_store64(&place->w0, now.w0);
     mps_store64(&place->w1, now.w1);
-    mps_tx_set(tx, &v->length, r.length + 1);
+    if (mps_likely(tx->ctl == 0)) {
+        mps_barrier();
+        mps_store64(&v->length, r.length + 1); /* all there is to undo */
+    } else {
+        mps_tx_set(tx, &v->length, r.length + 1);
+    }
     return MPS_OK;
 }
 
