@@ -2,7 +2,12 @@
 #include "check.h"
 #include "crash.h"
 typedef struct mps_seg mps_seg;
-typedef struct { uint8_t id[16]; uint64_t dev, ino, max_size; int32_t fd; uint32_t slot; } mps_identity;
+typedef struct {
+    uint8_t id[16];
+    uint64_t dev, ino, max_size;
+    int32_t fd;
+    uint32_t slot;
+} mps_identity;
 typedef struct {
     uint64_t size, used, free, max_size, largest_free, overhead, cached, objects, blocks;
     uint32_t processes, slots;

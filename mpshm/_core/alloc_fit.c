@@ -7,9 +7,9 @@
 #define HOLE_MIN ((uint64_t)64 << 10) /* a smaller rest of a hole is filled at once */
 #define GROW_MIN ((uint64_t)256 << 10)
 #define GROW_MAX ((uint64_t)64 << 20)
-#define PUNCH_MIN ((uint64_t)256 << 10) /* bytes that must have become free in one piece */
+#define PUNCH_MIN ((uint64_t)256 << 10)     /* bytes that must have become free in one piece */
 #define PUNCH_OVER (3 * (uint64_t)MPS_PAGE) /* ... and when the arena has passed max_size */
-#define KEEP_MIN ((uint64_t)16 << 20)   /* bytes that may lie free with memory, however little is used */
+#define KEEP_MIN ((uint64_t)16 << 20)       /* bytes that may lie free with memory, however little is used */
 
 /* The words that one transaction changes, at most:
  *   a free chunk made   head, size at its end, hole, hole_end, bins                    4 + 7
@@ -353,8 +353,7 @@ void mps_fit_settle(mps_tx *tx, const mps_freed *freed)
     bool over = mps_unlikely(mps_load64(&fit->end) > seg->max_end) && used + backed > seg->max_end - seg->arena;
     piece f;
     if (mps_likely(!over && backed <= mps_max64(KEEP_MIN, used / 2)) || !read_free(seg, freed->chunk, &f) ||
-        f.size <= MPS_FIT_SMALL ||
-        f.size - hole_size(&f) < (over ? PUNCH_OVER : PUNCH_MIN)) {
+        f.size <= MPS_FIT_SMALL || f.size - hole_size(&f) < (over ? PUNCH_OVER : PUNCH_MIN)) {
         return;
     }
     uint64_t before = hole_size(&f);

@@ -44,12 +44,12 @@
 
 typedef struct mps_fit {
     mps_guard guard;
-    uint64_t end;       /* offset behind the fence */
-    uint64_t used;      /* bytes of chunks in use, those in lane caches included */
-    uint64_t blocks;    /* chunks in use, those in lane caches included */
-    uint64_t holes;     /* bytes of all holes */
-    uint64_t large_map; /* bit i: large[i] is not 0 */
-    uint64_t small_top; /* bit i: small_map[i] is not 0 */
+    uint64_t end;                           /* offset behind the fence */
+    uint64_t used;                          /* bytes of chunks in use, those in lane caches included */
+    uint64_t blocks;                        /* chunks in use, those in lane caches included */
+    uint64_t holes;                         /* bytes of all holes */
+    uint64_t large_map;                     /* bit i: large[i] is not 0 */
+    uint64_t small_top;                     /* bit i: small_map[i] is not 0 */
     uint64_t small_map[MPS_FIT_LISTS / 64]; /* bit i: small[i] is not 0 */
     uint64_t large[MPS_FIT_TRIES];          /* offset of a trie's root; 0 none */
     uint64_t small[MPS_FIT_LISTS];          /* offset of a list's first chunk; 0 none */

@@ -22,9 +22,9 @@ typedef struct checker {
     uint8_t *in_use;  /* one bit for 16 bytes of arena: a block begins here */
     uint8_t *reached; /* the same: and was visited */
     uint64_t bits;
-    seen *objects;    /* open addressing, at most half full */
+    seen *objects; /* open addressing, at most half full */
     uint64_t capacity, n_objects;
-    mps_off *todo;    /* objects whose content is still to be visited */
+    mps_off *todo; /* objects whose content is still to be visited */
     uint64_t n_todo, todo_capacity;
     uint64_t blocks, visited;
     char *why;

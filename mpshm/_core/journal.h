@@ -50,17 +50,17 @@ enum {
 struct mps_tx {
     mps_seg *seg;
     mps_lane *lane;
-    uint64_t ctl;        /* mirror of lane->ctl */
+    uint64_t ctl; /* mirror of lane->ctl */
     uint32_t lane_index;
-    uint32_t token;      /* in whose name locks are taken: ours, or a dead process's while we recover it */
+    uint32_t token; /* in whose name locks are taken: ours, or a dead process's while we recover it */
     uint32_t n_held;
     mps_door door;
-    bool has_frees;      /* the outer journal has FREE or FIT entries */
-    bool foreign;        /* the lane is a dead process's: we hold control->recovery, and no freeze stops us */
-    bool urgent;         /* what is allocated now, the journal's spill or a smaller array, may pass max_size until the commit */
-    bool trim;           /* a cache of the lane has grown too long */
-    bool left;           /* the GIL was given up for a wait, and not yet taken back */
-    void *gil;           /* what mps_door_leave returned */
+    bool has_frees; /* the outer journal has FREE or FIT entries */
+    bool foreign;   /* the lane is a dead process's: we hold control->recovery, and no freeze stops us */
+    bool urgent; /* what is allocated now, the journal's spill or a smaller array, may pass max_size until the commit */
+    bool trim;   /* a cache of the lane has grown too long */
+    bool left;   /* the GIL was given up for a wait, and not yet taken back */
+    void *gil;   /* what mps_door_leave returned */
     struct mps_guard *guards[MPS_HELD]; /* what lane->held says, as addresses we can trust */
 };
 

@@ -3,10 +3,10 @@
 #include "os.h"
 
 #define SPINS 100
-#define WAIT_MIN_NS 2000000u   /* 2 ms */
-#define WAIT_MAX_NS 10000000u  /* 10 ms */
+#define WAIT_MIN_NS 2000000u       /* 2 ms */
+#define WAIT_MAX_NS 10000000u      /* 10 ms */
 #define REST_LIMIT_NS 60000000000u /* 60 s: no operation takes that long, but one of a stopped process */
-#define STRANGE 3u             /* looks, a sleep apart, after which an owner that can't be one is believed to be none */
+#define STRANGE 3u /* looks, a sleep apart, after which an owner that can't be one is believed to be none */
 
 /* One try and one sleep on a lock word. *mine: we have it now. Answers the owner's token when the sleep ended without news. */
 static uint32_t try_or_sleep(uint32_t *word, uint32_t token, uint64_t timeout_ns, bool *mine)
@@ -260,7 +260,8 @@ static bool somebody_died(mps_seg *seg)
 /* Whether no thread of ours is using this lane of our slot. */
 static bool idle(const mps_seg *seg, uint32_t lane)
 {
-    uint32_t idle_lanes = __atomic_load_n(&seg->gil_lanes, __ATOMIC_ACQUIRE) | __atomic_load_n(&seg->free_lanes, __ATOMIC_ACQUIRE);
+    uint32_t idle_lanes =
+        __atomic_load_n(&seg->gil_lanes, __ATOMIC_ACQUIRE) | __atomic_load_n(&seg->free_lanes, __ATOMIC_ACQUIRE);
     return (idle_lanes >> lane & 1u) != 0;
 }
 

@@ -54,10 +54,10 @@ _Static_assert(offsetof(mps_object, user) == 56, "stored");
 
 /* Words of floor 4; in the header. */
 typedef struct mps_root {
-    mps_guard refs_guard;  /* of all reference counts, tokens, tables of references */
-    uint64_t next_serial;  /* the next object's */
-    uint64_t objects;      /* objects alive (blobs included) */
-    uint64_t tokens;       /* offset of the first token; 0 none */
+    mps_guard refs_guard; /* of all reference counts, tokens, tables of references */
+    uint64_t next_serial; /* the next object's */
+    uint64_t objects;     /* objects alive (blobs included) */
+    uint64_t tokens;      /* offset of the first token; 0 none */
     uint64_t reserved[3];
 } mps_root;
 
@@ -70,9 +70,9 @@ static inline mps_root *mps_seg_root(const mps_seg *seg)
 
 /* What a walk over a frozen segment collects (check.h). */
 typedef struct mps_visit {
-    mps_status (*block)(struct mps_visit *v, mps_off block);  /* this block belongs to what is being visited */
-    mps_status (*ref)(struct mps_visit *v, mps_off object);   /* one reference to this object */
-    mps_status (*bad)(struct mps_visit *v, const char *why);  /* notes why, returns MPS_E_CORRUPT */
+    mps_status (*block)(struct mps_visit *v, mps_off block); /* this block belongs to what is being visited */
+    mps_status (*ref)(struct mps_visit *v, mps_off object);  /* one reference to this object */
+    mps_status (*bad)(struct mps_visit *v, const char *why); /* notes why, returns MPS_E_CORRUPT */
 } mps_visit;
 
 /* What the floors above tell of a kind. */

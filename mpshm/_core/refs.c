@@ -7,10 +7,10 @@
 /* ---- private: what this process refers to ---- */
 
 typedef struct ref {
-    mps_off off;     /* 0: empty */
+    mps_off off; /* 0: empty */
     uint64_t serial;
-    uint32_t count;  /* handles */
-    uint32_t index;  /* in the slot's table; NO_INDEX: the object died while we had no slot */
+    uint32_t count; /* handles */
+    uint32_t index; /* in the slot's table; NO_INDEX: the object died while we had no slot */
 } ref;
 
 #define NO_INDEX UINT32_MAX
@@ -20,10 +20,10 @@ struct mps_refmap {
     ref *refs;
     uint64_t capacity; /* power of two */
     uint64_t n;
-    uint32_t *spare;   /* indices that are free again */
+    uint32_t *spare; /* indices that are free again */
     uint64_t n_spare, spare_capacity;
-    uint32_t next;     /* the index after all that were ever given out */
-    uint64_t version;  /* counts entries that came or went */
+    uint32_t next;    /* the index after all that were ever given out */
+    uint64_t version; /* counts entries that came or went */
 };
 
 static uint64_t place(const struct mps_refmap *map, mps_off off)
@@ -142,8 +142,8 @@ static uint64_t *ref_at(mps_seg *seg, mps_slot_body *body, uint64_t index)
     }
     mps_off block = mps_load64(&body->refs_block);
     uint64_t off = block + (index - MPS_SLOT_REFS) * 8;
-    if (block < seg->arena || (block & 7) != 0 || index >= mps_load64(&body->refs_capacity) ||
-        index > UINT32_MAX || !mps_region_holds(&seg->region, off, 8)) {
+    if (block < seg->arena || (block & 7) != 0 || index >= mps_load64(&body->refs_capacity) || index > UINT32_MAX ||
+        !mps_region_holds(&seg->region, off, 8)) {
         return NULL;
     }
     return mps_region_at(&seg->region, off);

@@ -21,17 +21,17 @@ typedef struct mps_header {
     uint64_t magic;
     uint32_t version;
     uint32_t header_bytes;
-    uint8_t id[16];        /* random */
-    uint64_t seed;         /* of hashes, random */
-    uint64_t max_file;     /* bytes that the file may reach: arena and max_size */
+    uint8_t id[16];                             /* random */
+    uint64_t seed;                              /* of hashes, random */
+    uint64_t max_file;                          /* bytes that the file may reach: arena and max_size */
     uint64_t slots, bodies, body_stride, arena; /* offsets; body_stride bytes */
     uint32_t n_slots;
     uint32_t owner_uid;
-    uint64_t checksum;     /* of all above */
+    uint64_t checksum; /* of all above */
     uint64_t reserved[20];
-    mps_control control;   /* at 256 */
-    mps_root root;         /* at 320 */
-    uint8_t fit[];         /* at 384: the allocator's state */
+    mps_control control; /* at 256 */
+    mps_root root;       /* at 320 */
+    uint8_t fit[];       /* at 384: the allocator's state */
 } mps_header;
 
 _Static_assert(offsetof(mps_header, control) == 256, "stored");

@@ -24,19 +24,19 @@
 
 #include "region.h"
 
-#define MPS_SLOT_BITS 11u             /* a token: generation << 11 | slot */
+#define MPS_SLOT_BITS 11u /* a token: generation << 11 | slot */
 #define MPS_MAX_SLOTS (1u << MPS_SLOT_BITS)
 #define MPS_GENERATIONS (1u << 20)
-#define MPS_WAITERS 0x80000000u       /* the highest bit of a lock word: somebody sleeps on it */
+#define MPS_WAITERS 0x80000000u /* the highest bit of a lock word: somebody sleeps on it */
 
 #define MPS_GIL_LANES 8u
 #define MPS_LANES 12u
-#define MPS_HELD 6u                   /* guards that one operation may hold */
-#define MPS_HOLDS 2u                  /* objects that one operation may keep alive */
-#define MPS_CLASSES 32u               /* size classes of cached blocks: 32, 48, ... 528 bytes a chunk */
+#define MPS_HELD 6u     /* guards that one operation may hold */
+#define MPS_HOLDS 2u    /* objects that one operation may keep alive */
+#define MPS_CLASSES 32u /* size classes of cached blocks: 32, 48, ... 528 bytes a chunk */
 #define MPS_INNER 64u
 #define MPS_OUTER 160u
-#define MPS_SLOT_REFS 1024u           /* references in the body itself; more live in a block */
+#define MPS_SLOT_REFS 1024u /* references in the body itself; more live in a block */
 
 /* One step that can be undone: see journal.h. */
 typedef struct mps_undo {
@@ -45,17 +45,17 @@ typedef struct mps_undo {
 } mps_undo;
 
 typedef struct mps_lane {
-    uint64_t ctl;                         /* phase, count of inner and of outer entries: journal.h */
-    uint64_t held[MPS_HELD];              /* offsets of the guards being taken, held or released; 0 none */
-    uint64_t hold[MPS_HOLDS];             /* offsets of objects on each of which this lane counts one reference */
-    uint64_t limbo;                       /* offset of the first block that is dying, linked by mps_mortal.next */
-    uint64_t spill;                       /* offset of the block with the outer entries from MPS_OUTER on; 0 none */
-    uint64_t spill_entries;               /* capacity of that block, in entries */
+    uint64_t ctl;             /* phase, count of inner and of outer entries: journal.h */
+    uint64_t held[MPS_HELD];  /* offsets of the guards being taken, held or released; 0 none */
+    uint64_t hold[MPS_HOLDS]; /* offsets of objects on each of which this lane counts one reference */
+    uint64_t limbo;           /* offset of the first block that is dying, linked by mps_mortal.next */
+    uint64_t spill;           /* offset of the block with the outer entries from MPS_OUTER on; 0 none */
+    uint64_t spill_entries;   /* capacity of that block, in entries */
     uint64_t reserved[4];
-    uint64_t cache[MPS_CLASSES];          /* offset of the first cached block of each class; its first word links on */
+    uint64_t cache[MPS_CLASSES]; /* offset of the first cached block of each class; its first word links on */
     uint64_t reserved2[16];
-    mps_undo inner[MPS_INNER];            /* the allocation that is going on */
-    mps_undo outer[MPS_OUTER];            /* the operation that is going on */
+    mps_undo inner[MPS_INNER]; /* the allocation that is going on */
+    mps_undo outer[MPS_OUTER]; /* the operation that is going on */
 } mps_lane;
 
 typedef struct mps_slot_head {
@@ -68,11 +68,11 @@ typedef struct mps_slot_head {
 
 typedef struct mps_slot_body {
     mps_lane lanes[MPS_LANES];
-    uint64_t refs_block;           /* offset of the block with references from MPS_SLOT_REFS on; 0 none */
-    uint64_t refs_capacity;        /* references that fit, those in the body included */
-    uint64_t refs_used;            /* references [0, refs_used) may be set */
+    uint64_t refs_block;    /* offset of the block with references from MPS_SLOT_REFS on; 0 none */
+    uint64_t refs_capacity; /* references that fit, those in the body included */
+    uint64_t refs_used;     /* references [0, refs_used) may be set */
     uint64_t reserved[5];
-    uint64_t refs[MPS_SLOT_REFS];  /* offsets of objects on each of which this process counts one reference; 0 free */
+    uint64_t refs[MPS_SLOT_REFS]; /* offsets of objects on each of which this process counts one reference; 0 free */
 } mps_slot_body;
 
 _Static_assert(sizeof(mps_undo) == 16, "stored");
@@ -90,9 +90,9 @@ enum { MPS_STATE_NEW = 0, MPS_STATE_READY = 1, MPS_STATE_CLOSED = 2, MPS_STATE_B
 
 /* The words all processes look at; a cache line of its own in the header. */
 typedef struct mps_control {
-    uint32_t state;      /* MPS_STATE_* */
-    uint32_t recovery;   /* lock word: who recovers dead slots just now */
-    uint32_t freeze;     /* lock word: who has stopped all changes (check, shrink); 0 nobody */
+    uint32_t state;    /* MPS_STATE_* */
+    uint32_t recovery; /* lock word: who recovers dead slots just now */
+    uint32_t freeze;   /* lock word: who has stopped all changes (check, shrink); 0 nobody */
     uint32_t reserved;
     uint64_t recoveries; /* slots taken back from dead processes since the start */
     uint64_t reserved2[5];
@@ -105,13 +105,15 @@ typedef struct mps_tx mps_tx;
 
 /* What the floors above lend to this one. */
 typedef struct mps_hooks {
-    mps_status (*recover)(mps_seg *seg, uint32_t token);               /* floor 4: take back what this dead process left */
-    mps_status (*undo_block)(mps_tx *tx, const mps_undo *entry);       /* floor 3: an ALLOC or EXTEND entry, popped as it ends */
-    mps_status (*free_block)(mps_tx *tx, const mps_undo *entry);       /* floor 3: a FREE entry after the commit, popped as it ends */
-    void (*drain)(mps_tx *tx);                                         /* floor 4: end of an operation: limbo, full caches */
-    mps_status (*fork_copy)(mps_seg *seg, uint32_t child);             /* floor 4: the child's table of references */
-    uint64_t (*refs_version)(mps_seg *seg);                            /* floor 4: changes of what we refer to */
-    void (*rejoin)(mps_seg *seg);                                      /* floor 4: a new, empty slot: refer to our objects again */
+    mps_status (*recover)(mps_seg *seg, uint32_t token); /* floor 4: take back what this dead process left */
+    mps_status (*undo_block)(mps_tx *tx,
+                             const mps_undo *entry); /* floor 3: an ALLOC or EXTEND entry, popped as it ends */
+    mps_status (*free_block)(mps_tx *tx,
+                             const mps_undo *entry); /* floor 3: a FREE entry after the commit, popped as it ends */
+    void (*drain)(mps_tx *tx);                       /* floor 4: end of an operation: limbo, full caches */
+    mps_status (*fork_copy)(mps_seg *seg, uint32_t child); /* floor 4: the child's table of references */
+    uint64_t (*refs_version)(mps_seg *seg);                /* floor 4: changes of what we refer to */
+    void (*rejoin)(mps_seg *seg);                          /* floor 4: a new, empty slot: refer to our objects again */
 } mps_hooks;
 
 /* An attachment: what this process knows of one segment. Private memory. */
@@ -129,22 +131,22 @@ struct mps_seg {
     /* constants of the segment, checked once when attaching, so that later changes of the bytes can't mislead us */
     uint32_t n_slots;
     uint64_t slots, bodies, body_stride;
-    mps_off arena;       /* where blocks begin */
-    mps_off max_end;     /* where they end at the latest, but for journals (region.reserve) */
-    uint64_t seed;       /* of all hashes in this segment */
+    mps_off arena;   /* where blocks begin */
+    mps_off max_end; /* where they end at the latest, but for journals (region.reserve) */
+    uint64_t seed;   /* of all hashes in this segment */
     uint8_t id[16];
-    int live_fd;         /* the open file description that holds our liveness lock; -1 for an adopted buffer */
-    void *fit;           /* floor 3: allocator state in the segment */
-    void *root;          /* floor 4: the header in the segment */
+    int live_fd;             /* the open file description that holds our liveness lock; -1 for an adopted buffer */
+    void *fit;               /* floor 3: allocator state in the segment */
+    void *root;              /* floor 4: the header in the segment */
     struct mps_refmap *refs; /* floor 4: what this process refers to */
-    uint32_t users;      /* handles on this attachment in this process; under the process's mutex */
-    uint32_t locks;      /* users' locks that this process has taken and not let go of itself, atomic */
-    uint32_t mutex;      /* private futex: refs and attachment */
-    uint64_t recovering; /* thread of ours that recovers just now; 0 none */
-    uint64_t child_refs; /* version of refs that was copied for the child */
+    uint32_t users;          /* handles on this attachment in this process; under the process's mutex */
+    uint32_t locks;          /* users' locks that this process has taken and not let go of itself, atomic */
+    uint32_t mutex;          /* private futex: refs and attachment */
+    uint64_t recovering;     /* thread of ours that recovers just now; 0 none */
+    uint64_t child_refs;     /* version of refs that was copied for the child */
     uint32_t child_slot, child_token;
     uint64_t child_word;
-    int child_fd;        /* between prepare and parent/child of a fork; -1 otherwise */
+    int child_fd;                            /* between prepare and parent/child of a fork; -1 otherwise */
     uint16_t cached[MPS_LANES][MPS_CLASSES]; /* blocks in lane caches (a guess is enough) */
     struct mps_seg *next;
 };

@@ -15,7 +15,8 @@ static inline bool readable(const mps_seg *seg)
 }
 
 /* One look at a key without a lock: MPS_OK and its value, MPS_E_NOTFOUND, MPS_E_NOMEM, or MPS_E_RETRY. out may be NULL. */
-__attribute__((always_inline)) static inline mps_status look(mps_seg *seg, const mps_table *t, const mps_enc *key, mps_copy *out)
+__attribute__((always_inline)) static inline mps_status look(mps_seg *seg, const mps_table *t, const mps_enc *key,
+                                                             mps_copy *out)
 {
     mps_shape s;
     mps_found f;
@@ -26,8 +27,8 @@ __attribute__((always_inline)) static inline mps_status look(mps_seg *seg, const
     if (mps_unlikely(!mps_table_shape(seg, word, &s))) {
         return MPS_E_RETRY;
     }
-    mps_status st =
-        mps_likely(key->data == NULL) ? mps_table_seek_near(seg, &s, key->value, &f) : mps_table_seek_far(seg, &s, key, &f);
+    mps_status st = mps_likely(key->data == NULL) ? mps_table_seek_near(seg, &s, key->value, &f)
+                                                  : mps_table_seek_far(seg, &s, key, &f);
     return mps_likely(st == MPS_OK && out != NULL) ? mps_copy_racy(seg, mps_value_load(&f.entry->value), out) : st;
 }
 
@@ -51,7 +52,8 @@ static mps_status get_locked(mps_seg *seg, mps_door door, mps_table *t, const mp
 }
 
 /* All looks but the first, which found a writer, or something that can't be read without the guard. */
-__attribute__((noinline)) static mps_status get_slow(mps_seg *seg, mps_door door, mps_table *t, const mps_enc *key, mps_copy *out)
+__attribute__((noinline)) static mps_status get_slow(mps_seg *seg, mps_door door, mps_table *t, const mps_enc *key,
+                                                     mps_copy *out)
 {
     for (unsigned n = 1; n < MPS_READ_TRIES && readable(seg); n++) {
         uint32_t seq = mps_read_begin(&t->object.guard);
@@ -330,7 +332,8 @@ static mps_status exchange(mps_tx *tx, mps_table *t, const mps_enc *key, const m
     return mps_table_erase(tx, t, &s, &f);
 }
 
-mps_status mps_table_exchange(mps_seg *seg, mps_door door, mps_off off, mps_enc *key, const mps_enc *expected, mps_enc *value)
+mps_status mps_table_exchange(mps_seg *seg, mps_door door, mps_off off, mps_enc *key, const mps_enc *expected,
+                              mps_enc *value)
 {
     mps_table *t = table_at(seg, off);
     mps_tx tx;
@@ -495,8 +498,9 @@ mps_status mps_table_clear(mps_seg *seg, mps_door door, mps_off off)
 
 /* ---- dying ---- */
 
-#define DROP_SCAN 4096u              /* entries that one step looks at */
-#define DROP_FILL (MPS_OUTER - 96u)  /* entries of the journal from which on a step ends: one entry of the table needs less than 96 */
+#define DROP_SCAN 4096u /* entries that one step looks at */
+#define DROP_FILL \
+    (MPS_OUTER - 96u) /* entries of the journal from which on a step ends: one entry of the table needs less than 96 */
 
 mps_status mps_table_drop(mps_tx *tx, mps_mortal *m, mps_off off, bool *done)
 {

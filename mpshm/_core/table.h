@@ -44,7 +44,7 @@ typedef struct mps_snap {
     uint64_t n_items, item_capacity;
     uint8_t *bytes;
     uint64_t n_bytes, byte_capacity;
-    uint32_t seq;    /* of the guard: the version that was copied */
+    uint32_t seq; /* of the guard: the version that was copied */
 } mps_snap;
 
 void mps_snap_init(mps_snap *snap);
@@ -75,9 +75,11 @@ mps_status mps_table_pop(mps_seg *seg, mps_door door, mps_off off, const mps_enc
 /* Removes the entry inserted last: MPS_E_NOTFOUND when empty. */
 mps_status mps_table_pop_last(mps_seg *seg, mps_door door, mps_off off, mps_copy *key, mps_copy *value);
 /* If the value of key is the same as expected (NULL: there is none), sets it to value (NULL: removes it); else MPS_E_CHANGED. */
-mps_status mps_table_exchange(mps_seg *seg, mps_door door, mps_off off, mps_enc *key, const mps_enc *expected, mps_enc *value);
+mps_status mps_table_exchange(mps_seg *seg, mps_door door, mps_off off, mps_enc *key, const mps_enc *expected,
+                              mps_enc *value);
 /* Adds n to a whole number, or sets start + n: MPS_E_TYPE when it is none, MPS_E_OVERFLOW past 64 bits; nothing done then. */
-mps_status mps_table_add(mps_seg *seg, mps_door door, mps_off off, mps_enc *key, int64_t n, int64_t start, int64_t *sum);
+mps_status mps_table_add(mps_seg *seg, mps_door door, mps_off off, mps_enc *key, int64_t n, int64_t start,
+                         int64_t *sum);
 /* Sets n pairs, all or none. */
 mps_status mps_table_update(mps_seg *seg, mps_door door, mps_off off, mps_enc *keys, mps_enc *values, uint64_t n);
 mps_status mps_table_clear(mps_seg *seg, mps_door door, mps_off off);

@@ -1,7 +1,7 @@
 #include "table_body.h"
 
-#define BATCH 16u      /* entries whose index slots are fetched together */
-#define SWEEP 8u       /* deleted slots that one deletion may make empty */
+#define BATCH 16u /* entries whose index slots are fetched together */
+#define SWEEP 8u  /* deleted slots that one deletion may make empty */
 #define ROOM_INSERT 16u
 #define ROOM_ERASE (SWEEP + 8u)
 #define SHRINK_LOG2 6u /* bodies up to this size are kept */
@@ -213,7 +213,8 @@ static mps_status grow(mps_tx *tx, mps_table *t, mps_shape *s, mps_found *f, con
     return st == MPS_E_NOTFOUND ? MPS_OK : MPS_E_CORRUPT;
 }
 
-mps_status mps_table_insert(mps_tx *tx, mps_table *t, mps_shape *s, mps_found *f, const mps_enc *key, const mps_enc *value)
+mps_status mps_table_insert(mps_tx *tx, mps_table *t, mps_shape *s, mps_found *f, const mps_enc *key,
+                            const mps_enc *value)
 {
     uint64_t counts = mps_load64(&t->counts);
     if (s->body == NULL || mps_table_used(counts) >= s->capacity ||

@@ -41,7 +41,7 @@ typedef struct mps_shape {
     uint64_t capacity; /* entries */
     uint32_t mask;     /* index slots - 1 */
     uint32_t log2;
-    bool fresh;        /* made by this operation: nobody sees it, so nothing in it is journaled */
+    bool fresh; /* made by this operation: nobody sees it, so nothing in it is journaled */
 } mps_shape;
 
 /* Where a key is, or would go. */
@@ -99,8 +99,8 @@ __attribute__((cold)) mps_status mps_table_seek_alias(mps_seg *seg, const mps_sh
 
 /* Finds an inline key: MPS_OK, MPS_E_NOTFOUND and the place for it, or MPS_E_RETRY when the index makes no sense. This is the path
  * that all the speed depends on, so it is in the caller's own code. */
-__attribute__((always_inline)) static inline mps_status mps_table_seek_near(mps_seg *seg, const mps_shape *s, mps_value key,
-                                                                            mps_found *f)
+__attribute__((always_inline)) static inline mps_status mps_table_seek_near(mps_seg *seg, const mps_shape *s,
+                                                                            mps_value key, mps_found *f)
 {
     const uint64_t bits = mps_value_key_bits(key.w0), hash = mps_value_hash(key, seg->seed);
     const uint32_t mask = s->mask, fragment = mps_table_fragment(s, hash);
@@ -141,8 +141,8 @@ mps_status mps_table_seek_far(mps_seg *seg, const mps_shape *s, const mps_enc *k
 mps_status mps_table_seek(mps_seg *seg, const mps_shape *s, const mps_enc *key, mps_found *f);
 
 /* Under the guard: the table's body, and the key in it. */
-__attribute__((always_inline)) static inline mps_status mps_table_lookup(mps_seg *seg, const mps_table *t, const mps_enc *key,
-                                                                         mps_shape *s, mps_found *f)
+__attribute__((always_inline)) static inline mps_status mps_table_lookup(mps_seg *seg, const mps_table *t,
+                                                                         const mps_enc *key, mps_shape *s, mps_found *f)
 {
     uint64_t word = mps_load64(&t->body);
     if (mps_unlikely(word == 0)) {
@@ -173,7 +173,8 @@ static inline uint64_t mps_table_alive(uint64_t counts)
 /* Builds a body for at least that many entries, those alive in it, and swings it in. */
 mps_status mps_table_rebuild(mps_tx *tx, mps_table *t, mps_shape *s, uint64_t entries);
 /* Adds an entry for a key that mps_table_lookup did not find. */
-mps_status mps_table_insert(mps_tx *tx, mps_table *t, mps_shape *s, mps_found *f, const mps_enc *key, const mps_enc *value);
+mps_status mps_table_insert(mps_tx *tx, mps_table *t, mps_shape *s, mps_found *f, const mps_enc *key,
+                            const mps_enc *value);
 /* Takes an entry out, releasing key and value. */
 mps_status mps_table_erase(mps_tx *tx, mps_table *t, mps_shape *s, const mps_found *f);
 /* The place of the last entry alive: MPS_E_NOTFOUND. */

@@ -34,7 +34,8 @@ static mps_status visit_index(const mps_shape *s, uint64_t alive, mps_visit *v)
     return MPS_OK;
 }
 
-static mps_status visit_entries(mps_seg *seg, const mps_shape *s, uint64_t used, bool indexed, mps_visit *v, uint64_t *alive)
+static mps_status visit_entries(mps_seg *seg, const mps_shape *s, uint64_t used, bool indexed, mps_visit *v,
+                                uint64_t *alive)
 {
     mps_status st = MPS_OK;
     for (uint64_t i = 0; i < used && st == MPS_OK; i++) {

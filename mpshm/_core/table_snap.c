@@ -42,7 +42,8 @@ mps_status mps_snap_room(mps_snap *snap, uint64_t more)
         return MPS_OK;
     }
     uint64_t capacity = mps_max64(n, snap->item_capacity * 2);
-    mps_item *items = capacity <= SIZE_MAX / sizeof(mps_item) ? realloc(snap->items, capacity * sizeof(mps_item)) : NULL;
+    mps_item *items =
+        capacity <= SIZE_MAX / sizeof(mps_item) ? realloc(snap->items, capacity * sizeof(mps_item)) : NULL;
     if (items == NULL) {
         return MPS_E_NOMEM;
     }

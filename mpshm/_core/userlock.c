@@ -12,9 +12,9 @@
 typedef struct wait {
     mps_seg *seg;
     mps_userlock *lock;
-    uint64_t deadline;  /* MPS_FOREVER: none */
+    uint64_t deadline; /* MPS_FOREVER: none */
     uint64_t slice_ns;
-    bool take;          /* take the lock; else only wait until it is free */
+    bool take; /* take the lock; else only wait until it is free */
     bool slept;
 } wait;
 

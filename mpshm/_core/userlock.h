@@ -22,7 +22,8 @@ typedef struct mps_userlock {
     uint32_t word;   /* owner's token and the waiters bit; 0 free */
     uint32_t depth;  /* how often the owner has it, 1 at least while it is held */
     uint64_t thread; /* mps_os_thread_id of the owner's thread; meaningful while held */
-    uint32_t died;   /* 1: the present owner got it from one that died; 2: it is free, and the next owner is to be told so */
+    uint32_t
+        died; /* 1: the present owner got it from one that died; 2: it is free, and the next owner is to be told so */
     uint32_t reserved;
 } mps_userlock;
 

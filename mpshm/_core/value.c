@@ -1,9 +1,9 @@
 #include "value.h"
 
-#define BLOB_STEP 16u       /* references of a blob that one operation counts or drops */
-#define ROOM_ALLOC 12u      /* entries of one allocation, and of a new object */
-#define ROOM_DECREF 5u      /* entries of one reference dropped, its object's death counted */
-#define MUCH (1u << 20)     /* bytes from which on copying lets go of the GIL */
+#define BLOB_STEP 16u   /* references of a blob that one operation counts or drops */
+#define ROOM_ALLOC 12u  /* entries of one allocation, and of a new object */
+#define ROOM_DECREF 5u  /* entries of one reference dropped, its object's death counted */
+#define MUCH (1u << 20) /* bytes from which on copying lets go of the GIL */
 
 mps_value mps_value_short(unsigned tag, const void *data, uint64_t nbytes)
 {
@@ -163,8 +163,7 @@ mps_status mps_enc_prepare_blob(mps_tx *tx, mps_enc *enc)
         return MPS_E_TOOLARGE;
     }
     mps_off off = 0;
-    mps_status st =
-        mps_hold_new(tx, MPS_KIND_BLOB, sizeof(mps_blob) + (uint64_t)enc->n_refs * 8 + enc->nbytes, &off);
+    mps_status st = mps_hold_new(tx, MPS_KIND_BLOB, sizeof(mps_blob) + (uint64_t)enc->n_refs * 8 + enc->nbytes, &off);
     if (st != MPS_OK) {
         return st;
     }

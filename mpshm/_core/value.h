@@ -40,7 +40,7 @@ _Static_assert(sizeof(mps_value) == 16, "stored");
 enum {
     MPS_TAG_EMPTY = 0, /* no value: a hole */
     MPS_TAG_NONE = 1,
-    MPS_TAG_BOOL = 2,  /* values only: as keys they are INT */
+    MPS_TAG_BOOL = 2, /* values only: as keys they are INT */
     MPS_TAG_INT = 3,
     MPS_TAG_FLOAT = 4,
     MPS_TAG_ASCII = 5, /* text whose characters are all below 128 */
@@ -64,8 +64,8 @@ enum {
 enum { MPS_FORM_PLAIN = 0, MPS_FORM_FLOAT = 1, MPS_FORM_TRUE_BOOL = 2, MPS_FORM_NEGATIVE_ZERO = 3 };
 
 #define MPS_INLINE_MAX 14u
-#define MPS_VALUE_BLOCK 4096u /* bytes of data and references; more becomes a blob */
-#define MPS_BLOCK_REFS 8u     /* references; more becomes a blob */
+#define MPS_VALUE_BLOCK 4096u            /* bytes of data and references; more becomes a blob */
+#define MPS_BLOCK_REFS 8u                /* references; more becomes a blob */
 #define MPS_SPAN_MAX ((uint64_t)1 << 46) /* bytes of data in a blob */
 
 typedef struct mps_block {
@@ -87,27 +87,28 @@ _Static_assert(offsetof(mps_blob, length) == 80, "stored");
 
 /* A value on its way in: made by the binding in private memory, before any lock. */
 typedef struct mps_enc {
-    mps_value value;     /* complete when inline or REF; else tag (without flags), form, and in keys the hash in bytes 4..7 */
+    mps_value
+        value; /* complete when inline or REF; else tag (without flags), form, and in keys the hash in bytes 4..7 */
     const void *data;    /* NULL: value is complete; else what goes out of line, valid until the operation ends */
     uint64_t nbytes;     /* of data */
     uint64_t hash;       /* the binding's own; tables hash value: its words when inline, else bytes 4..7 of w0 */
     const mps_off *refs; /* objects of the same segment that this process refers to; for REF: none, w1 is it */
     uint32_t n_refs;
-    uint32_t aux;        /* KEY, ALIAS: length of the canonical form */
-    mps_off blob;        /* prepared by mps_enc_prepare; 0 none */
+    uint32_t aux; /* KEY, ALIAS: length of the canonical form */
+    mps_off blob; /* prepared by mps_enc_prepare; 0 none */
 } mps_enc;
 
 /* A value on its way out: a copy in private memory, or a hold on a blob. mps_copy_init before, mps_copy_done after. */
 typedef struct mps_copy {
     mps_value value;
-    const uint8_t *data;  /* of text, bytes, ...: inline ones too */
+    const uint8_t *data; /* of text, bytes, ...: inline ones too */
     uint64_t nbytes;
-    const mps_off *refs;  /* inside data's buffer: objects that this process refers to now, one local count each */
+    const mps_off *refs; /* inside data's buffer: objects that this process refers to now, one local count each */
     uint32_t n_refs;
     uint32_t aux;
-    uint8_t *heap;        /* freed by done; NULL when small was enough */
+    uint8_t *heap; /* freed by done; NULL when small was enough */
     uint64_t capacity;
-    uint64_t small[34];   /* 272 bytes */
+    uint64_t small[34]; /* 272 bytes */
 } mps_copy;
 
 static inline unsigned mps_value_tag(mps_value v)
@@ -153,6 +154,17 @@ static inline uint64_t mps_value_hash_far(uint64_t w0, uint64_t seed)
     return mps_mix((w0 >> 32) ^ 0x9e3779b97f4a7c15u ^ seed, 0xd1b54a32d192ed03u ^ (seed << 1));
 }
 
+/* ---- room ---- */
+
+#define MPS_ROOM_LINK 4u /* entries for putting a value in its place */
+
+/* Room in the journal for that many more entries: no call as long as the lane's own are enough. Whoever adds entries asks just
+ * before; what stores, releases or copies a value asks for itself, and may have used up what was asked for before it. */
+static inline mps_status mps_tx_reserve(mps_tx *tx, uint64_t entries)
+{
+    return mps_likely(mps_ctl_outer(tx->ctl) + entries <= MPS_OUTER) ? MPS_OK : mps_tx_room(tx, entries);
+}
+
 /* ---- in ---- */
 
 /* Whether the sixteen bytes of enc.value can be stored as they are. */
@@ -191,14 +203,16 @@ void mps_enc_forget(mps_tx *tx, mps_enc *enc);
 /* mps_enc_store for what is not plain. */
 mps_status mps_enc_store_far(mps_tx *tx, const mps_enc *enc, mps_value *out);
 
-/* Inside the operation: the sixteen bytes to store, owning what they need. */
+/* Inside the operation: the sixteen bytes to store, owning what they need; with room in the journal for MPS_ROOM_LINK entries more, if
+ * there was before. */
 static inline mps_status mps_enc_store(mps_tx *tx, const mps_enc *enc, mps_value *out)
 {
     if (mps_likely(mps_enc_is_plain(enc))) {
         *out = enc->value;
         return MPS_OK;
     }
-    return mps_enc_store_far(tx, enc, out);
+    mps_status st = mps_enc_store_far(tx, enc, out);
+    return mps_likely(st == MPS_OK) ? mps_tx_reserve(tx, MPS_ROOM_LINK) : st;
 }
 
 /* Another value of the same content, owning what it needs. */
@@ -211,12 +225,6 @@ mps_status mps_value_release_far(mps_tx *tx, mps_value v);
 static inline mps_status mps_value_release(mps_tx *tx, mps_value v)
 {
     return mps_likely(mps_value_is_plain(v)) ? MPS_OK : mps_value_release_far(tx, v);
-}
-
-/* Room in the journal for that many more entries: no call as long as the lane's own are enough. */
-static inline mps_status mps_tx_reserve(mps_tx *tx, uint64_t entries)
-{
-    return mps_likely(mps_ctl_outer(tx->ctl) + entries <= MPS_OUTER) ? MPS_OK : mps_tx_room(tx, entries);
 }
 
 /* ---- out ---- */

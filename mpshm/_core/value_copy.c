@@ -134,7 +134,8 @@ mps_status mps_copy_locked(mps_tx *tx, mps_value v, mps_copy *copy)
         copy->n_refs = counted;
     }
     if (st == MPS_OK && (v.w0 & MPS_TAG_BLOB) != 0) {
-        st = mps_hold_take(tx, v.w1);
+        st = mps_tx_reserve(tx, 4);
+        st = st == MPS_OK ? mps_hold_take(tx, v.w1) : st;
     } else if (st == MPS_OK) {
         mps_racy_copy((uint8_t *)copy->refs + (uint64_t)span.n_refs * 8, span.data, span.nbytes);
     }

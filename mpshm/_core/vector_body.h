@@ -108,8 +108,8 @@ mps_status mps_vector_swing(mps_tx *tx, mps_vector *v, mps_reach *r, mps_array *
 /* Gives memory back when little of the array is in use; that there is none to be had for the smaller one does no harm. */
 mps_status mps_vector_fit(mps_tx *tx, mps_vector *v, mps_reach *r);
 /* Replaces values [start, stop) by n others. */
-mps_status mps_vector_splice(mps_tx *tx, mps_vector *v, mps_reach *r, uint64_t start, uint64_t stop, const mps_enc *values,
-                             uint64_t n);
+mps_status mps_vector_splice(mps_tx *tx, mps_vector *v, mps_reach *r, uint64_t start, uint64_t stop,
+                             const mps_enc *values, uint64_t n);
 /* Hands the array over to die with its values [first, stop); the vector refers to it no more. */
 mps_status mps_array_drop(mps_tx *tx, mps_array *array, uint64_t first, uint64_t stop);
 

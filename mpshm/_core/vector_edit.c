@@ -1,6 +1,6 @@
 #include "vector_body.h"
 
-#define LOGGED 16u   /* values that a change takes out in place; more, and it builds aside */
+#define LOGGED 16u    /* values that a change takes out in place; more, and it builds aside */
 #define ROOM_VALUE 8u /* journal entries of one value replaced or removed in place, its release not counted */
 
 static mps_vector *vector_at(const mps_seg *seg, mps_off off)
@@ -98,9 +98,9 @@ static mps_status narrow(mps_tx *tx, mps_vector *v, mps_reach *r, uint64_t start
     mps_status st = MPS_OK;
     for (uint64_t i = start; i < stop && st == MPS_OK; i++) {
         mps_value *value = &r->array->values[i];
-        st = mps_tx_reserve(tx, ROOM_VALUE);
+        st = mps_value_release(tx, mps_value_load(value));
         if (st == MPS_OK) {
-            st = mps_value_release(tx, mps_value_load(value));
+            st = mps_tx_reserve(tx, ROOM_VALUE);
         }
         if (st == MPS_OK && stop < r->length) {
             mps_tx_log(tx, &value->w0);
@@ -130,18 +130,19 @@ static mps_status make_shorter(mps_tx *tx, uint64_t length, mps_array **array)
 }
 
 /* Builds a new array: what stands before and after the part, with other values between. The part dies in the old array. */
-static mps_status splice_aside(mps_tx *tx, mps_vector *v, mps_reach *r, uint64_t start, uint64_t stop, const mps_enc *values,
-                               uint64_t n)
+static mps_status splice_aside(mps_tx *tx, mps_vector *v, mps_reach *r, uint64_t start, uint64_t stop,
+                               const mps_enc *values, uint64_t n)
 {
     mps_array *array, *old = r->array;
     uint64_t length = r->length - (stop - start) + n;
-    mps_status st = length <= r->length ? make_shorter(tx, length, &array)
-                                        : mps_array_make(tx, length + length / 8 + 8, &array);
+    mps_status st =
+        length <= r->length ? make_shorter(tx, length, &array) : mps_array_make(tx, length + length / 8 + 8, &array);
     if (st != MPS_OK) {
         return st;
     }
     mps_fresh_move((uint64_t *)array->values, (const uint64_t *)old->values, start * 2);
-    mps_fresh_move((uint64_t *)(array->values + start + n), (const uint64_t *)(old->values + stop), (r->length - stop) * 2);
+    mps_fresh_move((uint64_t *)(array->values + start + n), (const uint64_t *)(old->values + stop),
+                   (r->length - stop) * 2);
     st = fill(tx, array->values + start, values, n);
     if (st == MPS_OK) {
         st = mps_tx_reserve(tx, 2 * ROOM_VALUE);
@@ -157,8 +158,8 @@ static mps_status splice_aside(mps_tx *tx, mps_vector *v, mps_reach *r, uint64_t
     return st == MPS_OK ? mps_array_drop(tx, old, start, stop) : st;
 }
 
-mps_status mps_vector_splice(mps_tx *tx, mps_vector *v, mps_reach *r, uint64_t start, uint64_t stop, const mps_enc *values,
-                             uint64_t n)
+mps_status mps_vector_splice(mps_tx *tx, mps_vector *v, mps_reach *r, uint64_t start, uint64_t stop,
+                             const mps_enc *values, uint64_t n)
 {
     uint64_t out = stop - start;
     if (n > MPS_VECTOR_MAX) {
@@ -189,7 +190,8 @@ mps_status mps_vector_splice(mps_tx *tx, mps_vector *v, mps_reach *r, uint64_t s
 
 /* ---- slices with a step ---- */
 
-static mps_status assign_stepped(mps_tx *tx, const mps_reach *r, int64_t start, int64_t step, const mps_enc *values, uint64_t n)
+static mps_status assign_stepped(mps_tx *tx, const mps_reach *r, int64_t start, int64_t step, const mps_enc *values,
+                                 uint64_t n)
 {
     mps_status st = MPS_OK;
     uint64_t at = (uint64_t)start;
@@ -236,7 +238,8 @@ static mps_status enter(mps_tx *tx, mps_vector *v, mps_reach *r)
     return st == MPS_OK ? mps_vector_reach(tx->seg, v, r) : st;
 }
 
-static mps_status assign(mps_tx *tx, mps_vector *v, const mps_slice *slice, const mps_enc *values, uint64_t n, uint64_t *found)
+static mps_status assign(mps_tx *tx, mps_vector *v, const mps_slice *slice, const mps_enc *values, uint64_t n,
+                         uint64_t *found)
 {
     mps_reach r;
     int64_t start, stop, step;
@@ -273,7 +276,8 @@ mps_status mps_vector_assign(mps_seg *seg, mps_door door, mps_off off, mps_slice
 mps_status mps_vector_extend(mps_seg *seg, mps_door door, mps_off off, mps_enc *values, uint64_t n)
 {
     uint64_t found;
-    return mps_vector_assign(seg, door, off, (mps_slice){.start = INT64_MAX, .step = 1, .no_stop = true}, values, n, &found);
+    return mps_vector_assign(seg, door, off, (mps_slice){.start = INT64_MAX, .step = 1, .no_stop = true}, values, n,
+                             &found);
 }
 
 static mps_status delete(mps_tx *tx, mps_vector *v, const mps_slice *slice)
@@ -309,7 +313,7 @@ mps_status mps_vector_delete(mps_seg *seg, mps_door door, mps_off off, mps_slice
     if (st != MPS_OK) {
         return st;
     }
-    return mps_copy_end(&tx, delete (&tx, vector_at(seg, off), &slice), NULL, NULL);
+    return mps_copy_end(&tx, delete(&tx, vector_at(seg, off), &slice), NULL, NULL);
 }
 
 mps_status mps_vector_insert(mps_seg *seg, mps_door door, mps_off off, int64_t index, mps_enc *value)

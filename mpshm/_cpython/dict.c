@@ -46,7 +46,8 @@ int mpy_dict_put(mpy_handle *h, PyObject *key, PyObject *value)
 {
     mps_enc enc[2];
     mpy_hold hold = {0};
-    if (mps_unlikely(mpy_encode_new_key(h, key, &enc[0], &hold) < 0 || mpy_encode_value(h, value, &enc[1], &hold) < 0)) {
+    if (mps_unlikely(mpy_encode_new_key(h, key, &enc[0], &hold) < 0 ||
+                     mpy_encode_value(h, value, &enc[1], &hold) < 0)) {
         mpy_hold_done(&hold);
         return -1;
     }
@@ -381,29 +382,35 @@ static PyObject *dict_compare_exchange(PyObject *self, PyObject *const *args, Py
 /* ---- the type ---- */
 
 static PyMethodDef dict_methods[] = {
-    {"get", MPY_FUNCTION(dict_get), METH_FASTCALL, "get($self, key, default=None, /)\n--\n\nThe value of key, or default."},
+    {"get", MPY_FUNCTION(dict_get), METH_FASTCALL,
+     "get($self, key, default=None, /)\n--\n\nThe value of key, or default."},
     {"pop", MPY_FUNCTION(dict_pop), METH_FASTCALL,
      "pop(key[, default], /)\n\nTake a key out and return its value, or default, or raise KeyError."},
     {"setdefault", MPY_FUNCTION(dict_setdefault), METH_FASTCALL,
      "setdefault($self, key, default=None, /)\n--\n\nThe value of key, which becomes default if it was not there."},
-    {"popitem", dict_popitem, METH_NOARGS, "popitem($self, /)\n--\n\nTake the last pair out and return it, or raise KeyError."},
+    {"popitem", dict_popitem, METH_NOARGS,
+     "popitem($self, /)\n--\n\nTake the last pair out and return it, or raise KeyError."},
     {"clear", dict_clear, METH_NOARGS, "clear($self, /)\n--\n\nTake everything out."},
     {"update", MPY_FUNCTION(dict_update), METH_VARARGS | METH_KEYWORDS,
      "update([mapping or pairs], /, **kwargs)\n\nSet all these keys, in one step."},
     {"keys", mpy_dict_keys, METH_NOARGS, "keys($self, /)\n--\n\nThe keys, as a list."},
     {"values", mpy_dict_values, METH_NOARGS, "values($self, /)\n--\n\nThe values, as a list."},
     {"items", mpy_dict_items, METH_NOARGS, "items($self, /)\n--\n\nThe pairs, as a list."},
-    {"_snapshot", mpy_dict_snapshot_method, METH_NOARGS, "_snapshot($self, /)\n--\n\nThe content at one moment, as a dict."},
+    {"_snapshot", mpy_dict_snapshot_method, METH_NOARGS,
+     "_snapshot($self, /)\n--\n\nThe content at one moment, as a dict."},
     {"incr", MPY_FUNCTION(dict_incr), METH_FASTCALL | METH_KEYWORDS,
-     "incr($self, key, n=1, default=0)\n--\n\nAdd n to the value of key (default if there is none) in one step; return the sum."},
+     "incr($self, key, n=1, default=0)\n--\n\nAdd n to the value of key (default if there is none) in one step; return "
+     "the sum."},
     {"compute", MPY_FUNCTION(dict_compute), METH_FASTCALL | METH_KEYWORDS,
      "compute($self, key, fn, default=None)\n--\n\n"
-     "Set key to fn(its value, or default), and return that. fn runs without a lock, and again if the value was changed\n"
+     "Set key to fn(its value, or default), and return that. fn runs without a lock, and again if the value was "
+     "changed\n"
      "meanwhile."},
     {"compare_exchange", MPY_FUNCTION(dict_compare_exchange), METH_FASTCALL | METH_KEYWORDS,
      "compare_exchange($self, key, expected, new)\n--\n\n"
      "If the value of key equals expected, set it to new, in one step; return whether it did."},
-    {"__reversed__", dict_reversed, METH_NOARGS, "__reversed__($self, /)\n--\n\nAn iterator over the keys, the last first."},
+    {"__reversed__", dict_reversed, METH_NOARGS,
+     "__reversed__($self, /)\n--\n\nAn iterator over the keys, the last first."},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, "For annotations: Dict[key type, value type]."},
     {0},
 };

@@ -1,19 +1,18 @@
 /* dict_iter.c -- walking a snapshot of a dict's keys.
  *
- * The keys are those of the moment of iter(), still encoded; each is decoded when its turn comes. Every iterator that is under way is in the
- * module's list, so that whoever changes a dict's size in this process can tell the iterators over it: they compare net
- * sizes as the builtin does. What other processes change is neither noticed nor harmful.
+ * The keys are those of the moment of iter(), still encoded; each is decoded when its turn comes. Every iterator that is
+ * under way is in the module's list, so that whoever changes a dict's size in this process can tell the iterators over it:
+ * they compare net sizes as the builtin does. What other processes change is neither noticed nor harmful.
  */
 #include "dict.h"
 
 typedef struct mpy_dict_iter {
-    PyObject_HEAD
-    mpy_handle *dict; /* NULL once it has ended */
+    PyObject_HEAD mpy_handle *dict; /* NULL once it has ended */
     mps_snap snap;
-    uint64_t left;    /* keys to come: the first or, reversed, the last of them are done */
+    uint64_t left; /* keys to come: the first or, reversed, the last of them are done */
     bool reverse;
-    unsigned busy;    /* keys being decoded: code that this runs may come back here */
-    int64_t resized;  /* by how much this process has changed the dict's size since */
+    unsigned busy;   /* keys being decoded: code that this runs may come back here */
+    int64_t resized; /* by how much this process has changed the dict's size since */
     struct mpy_dict_iter *next;
     struct mpy_dict_iter **link; /* what points to this one */
 } dict_iter;

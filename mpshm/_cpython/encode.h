@@ -51,8 +51,8 @@ void mpy_encode_copy(const mps_copy *copy, mps_enc *enc);
 /* The pickle of obj: a new bytes object, kept by hold as well as the handles inside; enc gets data and references. */
 int mpy_pickle(mpy_handle *h, PyObject *obj, PyObject **pickle, mps_enc *enc, mpy_hold *hold);
 /* The same with other bytes before it, in two pieces: a new bytes object, not kept. */
-PyObject *mpy_pickle_behind(mpy_handle *h, PyObject *obj, const void *head, size_t head_bytes, const void *body, size_t body_bytes,
-                            mps_enc *enc, mpy_hold *hold);
+PyObject *mpy_pickle_behind(mpy_handle *h, PyObject *obj, const void *head, size_t head_bytes, const void *body,
+                            size_t body_bytes, mps_enc *enc, mpy_hold *hold);
 /* The object behind a pickle; handles: a sequence in the order of the references, or NULL. */
 PyObject *mpy_unpickle(mpy_state *state, const void *data, uint64_t nbytes, PyObject *handles);
 

@@ -20,8 +20,8 @@ bool mpy_count_args(const char *name, Py_ssize_t n, Py_ssize_t min, Py_ssize_t m
     }
     const char *much = min == max ? "exactly" : n < min ? "at least" : "at most";
     Py_ssize_t wanted = n < min ? min : max;
-    PyErr_Format(PyExc_TypeError, "%s() takes %s %zd argument%s (%zd given)", name, much, wanted, wanted == 1 ? "" : "s",
-                 n);
+    PyErr_Format(PyExc_TypeError, "%s() takes %s %zd argument%s (%zd given)", name, much, wanted,
+                 wanted == 1 ? "" : "s", n);
     return false;
 }
 
@@ -260,8 +260,12 @@ static PyObject *handle_serial(PyObject *self, void *closure)
     return PyLong_FromUnsignedLongLong(mpy_handle_of(self)->serial);
 }
 
-PyDoc_STRVAR(in_doc, "_in($type, segment)\n--\n\nA new, empty object of exactly this class in a segment; __init__ is not called.");
-PyDoc_STRVAR(reduce_doc, "__reduce_ex__($self, protocol=4, /)\n--\n\nWhat pickle needs: how to get to the object from another process.");
+PyDoc_STRVAR(
+    in_doc,
+    "_in($type, segment, /)\n--\n\nA new, empty object of exactly this class in a segment; __init__ is not called.");
+PyDoc_STRVAR(
+    reduce_doc,
+    "__reduce_ex__($self, protocol=4, /)\n--\n\nWhat pickle needs: how to get to the object from another process.");
 
 static PyMethodDef handle_methods[] = {
     {"_in", handle_in, METH_O | METH_CLASS, in_doc},

@@ -14,8 +14,7 @@
 #include "refs.h"
 
 typedef struct mpy_handle {
-    PyObject_HEAD
-    mps_seg *seg;
+    PyObject_HEAD mps_seg *seg;
     mps_off off;
     uint64_t serial;
     mpy_state *state;

@@ -291,7 +291,8 @@ static int encode_float(mpy_handle *h, double x, mps_enc *enc, mpy_hold *hold)
     return done;
 }
 
-/* The canonical form, and, for a key that is to be stored, unless the form says everything, a pickle of the original behind it. */
+/* The canonical form; behind it, for a key that is to be stored and unless the form says everything, a pickle of the
+ * original. */
 static int encode_form(mpy_canon *c, PyObject *key, mps_enc *enc, mpy_hold *hold, bool store)
 {
     mpy_handle *h = c->h;

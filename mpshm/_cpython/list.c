@@ -292,17 +292,21 @@ static int list_init(PyObject *self, PyObject *args, PyObject *kwds)
 static PyMethodDef list_methods[] = {
     {"append", list_append, METH_O, "append($self, object, /)\n--\n\nPut an item at the end."},
     {"extend", list_extend, METH_O, "extend($self, iterable, /)\n--\n\nPut all these items at the end, in one step."},
-    {"insert", MPY_FUNCTION(list_insert), METH_FASTCALL, "insert($self, index, object, /)\n--\n\nPut an item before index."},
+    {"insert", MPY_FUNCTION(list_insert), METH_FASTCALL,
+     "insert($self, index, object, /)\n--\n\nPut an item before index."},
     {"pop", MPY_FUNCTION(list_pop), METH_FASTCALL,
      "pop($self, index=-1, /)\n--\n\nTake an item out and return it, or raise IndexError."},
     {"clear", list_clear, METH_NOARGS, "clear($self, /)\n--\n\nTake everything out."},
     {"reverse", list_reverse, METH_NOARGS, "reverse($self, /)\n--\n\nTurn the order round, in one step."},
     {"_snapshot", list_snapshot, METH_NOARGS, "_snapshot($self, /)\n--\n\nThe content at one moment, as a list."},
-    {"_version", mpy_list_version, METH_NOARGS, "_version($self, /)\n--\n\nA number that is another after every change."},
+    {"_version", mpy_list_version, METH_NOARGS,
+     "_version($self, /)\n--\n\nA number that is another after every change."},
     {"_replace", MPY_FUNCTION(mpy_list_replace), METH_FASTCALL,
-     "_replace($self, items, version, /)\n--\n\nMake items the whole content unless the version is another by now; whether it did."},
+     "_replace($self, items, version, /)\n--\n\nMake items the whole content unless the version is another by now; "
+     "whether it did."},
     {"_remove_at", MPY_FUNCTION(mpy_list_remove_at), METH_FASTCALL,
-     "_remove_at($self, index, expected, /)\n--\n\nTake the item at index out if it is the one expected; whether it was."},
+     "_remove_at($self, index, expected, /)\n--\n\nTake the item at index out if it is the one expected; whether it "
+     "was."},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, "For annotations: List[item type]."},
     {0},
 };

@@ -14,8 +14,11 @@ int mpy_list_slice_of(PyObject *slice, mps_slice *out)
         return -1;
     }
     const PySliceObject *given = (const PySliceObject *)slice;
-    *out = (mps_slice){
-        .start = start, .stop = stop, .step = step, .no_start = given->start == Py_None, .no_stop = given->stop == Py_None};
+    *out = (mps_slice){.start = start,
+                       .stop = stop,
+                       .step = step,
+                       .no_start = given->start == Py_None,
+                       .no_stop = given->stop == Py_None};
     return 0;
 }
 

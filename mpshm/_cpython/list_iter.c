@@ -9,9 +9,8 @@
 #include "list.h"
 
 typedef struct list_iter {
-    PyObject_HEAD
-    mpy_handle *list; /* NULL once it has ended */
-    uint64_t index;   /* of the next item */
+    PyObject_HEAD mpy_handle *list; /* NULL once it has ended */
+    uint64_t index;                 /* of the next item */
     mps_window window;
     PyObject *spare[2]; /* ints of one digit that were given out, or NULL */
     unsigned turn;      /* which of them was the last */
@@ -89,7 +88,10 @@ static PyObject *get(list_iter *it)
     } while (st != MPS_OK && mpy_again(h, &st));
     if (st == MPS_OK) {
         it->index++;
-        return mpy_decode(h, &copy);
+        Py_INCREF(h); /* what decoding runs may end this iterator */
+        PyObject *item = mpy_decode(h, &copy);
+        Py_DECREF(h);
+        return item;
     }
     mps_copy_done(&copy);
     if (st == MPS_E_RANGE) {

@@ -1,7 +1,7 @@
 /* lock.c -- Lock, RLock, and the lock that every container has as its attribute `lock`.
  *
- * All are the same word in the object's head. Lock: anybody may release it. RLock and a container's: the thread that has it may take it
- * again, and no other may release it.
+ * All are the same word in the object's head. Lock: anybody may release it. RLock and a container's: the thread that has
+ * it may take it again, and no other may release it.
  */
 #include "handle.h"
 #include "os.h"
@@ -9,8 +9,7 @@
 
 /* A container's lock. */
 typedef struct object_lock {
-    PyObject_HEAD
-    mpy_handle *handle; /* NULL only once the garbage collector has cut it off */
+    PyObject_HEAD mpy_handle *handle; /* NULL only once the garbage collector has cut it off */
 } object_lock;
 
 /* ---- what all have in common ---- */
@@ -231,21 +230,13 @@ PyDoc_STRVAR(lock_doc, "Lock()\n--\n\nA lock in shared memory. One whose holder 
 PyDoc_STRVAR(rlock_doc, "RLock()\n--\n\nA lock in shared memory that the thread which holds it may take again.");
 
 static PyType_Slot lock_slots[] = {
-    {Py_tp_doc, (void *)lock_doc},
-    {Py_tp_new, (void *)mpy_handle_new},
-    {Py_tp_init, (void *)lock_init},
-    {Py_tp_methods, lock_methods},
-    {Py_tp_getset, lock_getset},
-    {0},
+    {Py_tp_doc, (void *)lock_doc}, {Py_tp_new, (void *)mpy_handle_new}, {Py_tp_init, (void *)lock_init},
+    {Py_tp_methods, lock_methods}, {Py_tp_getset, lock_getset},         {0},
 };
 
 static PyType_Slot rlock_slots[] = {
-    {Py_tp_doc, (void *)rlock_doc},
-    {Py_tp_new, (void *)mpy_handle_new},
-    {Py_tp_init, (void *)lock_init},
-    {Py_tp_methods, rlock_methods},
-    {Py_tp_getset, lock_getset},
-    {0},
+    {Py_tp_doc, (void *)rlock_doc}, {Py_tp_new, (void *)mpy_handle_new}, {Py_tp_init, (void *)lock_init},
+    {Py_tp_methods, rlock_methods}, {Py_tp_getset, lock_getset},         {0},
 };
 
 static PyType_Spec lock_spec = {
@@ -350,12 +341,8 @@ static PyGetSetDef object_getset[] = {
 PyDoc_STRVAR(object_doc, "The lock of a container, for several steps: while it is held, the others' changes wait.");
 
 static PyType_Slot object_slots[] = {
-    {Py_tp_doc, (void *)object_doc},
-    {Py_tp_dealloc, (void *)object_dealloc},
-    {Py_tp_traverse, (void *)object_traverse},
-    {Py_tp_methods, object_methods},
-    {Py_tp_getset, object_getset},
-    {0},
+    {Py_tp_doc, (void *)object_doc}, {Py_tp_dealloc, (void *)object_dealloc}, {Py_tp_traverse, (void *)object_traverse},
+    {Py_tp_methods, object_methods}, {Py_tp_getset, object_getset},           {0},
 };
 
 static PyType_Spec object_spec = {

@@ -36,10 +36,11 @@ PyTypeObject *mpy_type_add(PyObject *module, PyType_Spec *spec, PyTypeObject *ba
 
 /* ---- functions ---- */
 
-PyDoc_STRVAR(configure_doc,
-             "configure($module, *, status_error, default_segment, reduce_handle)\n--\n\n"
-             "What the Python side lends: what a status of the core means, where objects made without a manager live, and\n"
-             "how a handle is pickled.");
+PyDoc_STRVAR(
+    configure_doc,
+    "configure($module, *, status_error, default_segment, reduce_handle)\n--\n\n"
+    "What the Python side lends: what a status of the core means, where objects made without a manager live, and\n"
+    "how a handle is pickled.");
 
 static PyObject *types_configure(PyObject *module, PyObject *args, PyObject *kwds)
 {
@@ -79,8 +80,9 @@ static PyObject *types_register(PyObject *module, PyObject *const *args, Py_ssiz
     return NULL;
 }
 
-PyDoc_STRVAR(attach_doc, "attach($module, segment, offset, serial, token, /)\n--\n\n"
-                         "A handle on an object; takes over the token unless that is 0. ReferenceError if the object is gone.");
+PyDoc_STRVAR(attach_doc,
+             "attach($module, segment, offset, serial, token, /)\n--\n\n"
+             "A handle on an object; takes over the token unless that is 0. ReferenceError if the object is gone.");
 
 static PyObject *types_attach(PyObject *module, PyObject *const *args, Py_ssize_t n)
 {
@@ -111,8 +113,9 @@ static PyObject *types_attach(PyObject *module, PyObject *const *args, Py_ssize_
     return mpy_handle_wrap(state, seg, args[0], numbers[0]);
 }
 
-PyDoc_STRVAR(make_token_doc, "make_token($module, handle, /)\n--\n\n"
-                             "Leaves a token with the segment, which counts as a reference until attach() takes it over.");
+PyDoc_STRVAR(make_token_doc,
+             "make_token($module, handle, /)\n--\n\n"
+             "Leaves a token with the segment, which counts as a reference until attach() takes it over.");
 
 static PyObject *types_make_token(PyObject *module, PyObject *obj)
 {
@@ -145,7 +148,8 @@ static PyObject *types_same(PyObject *module, PyObject *const *args, Py_ssize_t 
     return PyBool_FromLong(one->seg == other->seg && one->off == other->off && one->serial == other->serial);
 }
 
-PyDoc_STRVAR(inner_doc, "_inner($module, handle, /)\n--\n\nWhat a handle inside of a stored value is rebuilt by: gives it back.");
+PyDoc_STRVAR(inner_doc,
+             "_inner($module, handle, /)\n--\n\nWhat a handle inside of a stored value is rebuilt by: gives it back.");
 
 static PyObject *types_inner(PyObject *module, PyObject *handle)
 {
@@ -185,11 +189,16 @@ typedef struct name {
 } name;
 
 static const name names[] = {
-    {offsetof(mpy_state, str_address), "_address"},     {offsetof(mpy_state, str_buffers), "buffers"},
-    {offsetof(mpy_state, str_dump), "dump"},            {offsetof(mpy_state, str_clear_memo), "clear_memo"},
-    {offsetof(mpy_state, str_keys), "keys"},            {offsetof(mpy_state, str_reduce_ex), "__reduce_ex__"},
-    {offsetof(mpy_state, str_qualname), "__qualname__"}, {offsetof(mpy_state, str_module), "__module__"},
-    {offsetof(mpy_state, str_name), "name"},            {offsetof(mpy_state, str_value), "value"},
+    {offsetof(mpy_state, str_address), "_address"},
+    {offsetof(mpy_state, str_buffers), "buffers"},
+    {offsetof(mpy_state, str_dump), "dump"},
+    {offsetof(mpy_state, str_clear_memo), "clear_memo"},
+    {offsetof(mpy_state, str_keys), "keys"},
+    {offsetof(mpy_state, str_reduce_ex), "__reduce_ex__"},
+    {offsetof(mpy_state, str_qualname), "__qualname__"},
+    {offsetof(mpy_state, str_module), "__module__"},
+    {offsetof(mpy_state, str_name), "name"},
+    {offsetof(mpy_state, str_value), "value"},
 };
 
 #define N_NAMES (sizeof names / sizeof names[0])
@@ -215,8 +224,8 @@ static int module_exec(PyObject *module)
     }
     mps_door_install(leave_gil, enter_gil);
     int (*const ready[])(PyObject *, mpy_state *) = {
-        mpy_handle_ready,    mpy_dict_ready,  mpy_dict_iter_ready, mpy_list_ready,    mpy_list_iter_ready, mpy_value_ready,
-        mpy_namespace_ready, mpy_lock_ready, mpy_pickling_ready,
+        mpy_handle_ready, mpy_dict_ready,      mpy_dict_iter_ready, mpy_list_ready,     mpy_list_iter_ready,
+        mpy_value_ready,  mpy_namespace_ready, mpy_lock_ready,      mpy_pickling_ready,
     };
     for (size_t i = 0; i < sizeof ready / sizeof ready[0]; i++) {
         if (ready[i](module, state) < 0) {
@@ -305,15 +314,9 @@ static PyModuleDef_Slot module_slots[] = {
 PyDoc_STRVAR(types_doc, "The types behind mpshm's shared objects.");
 
 static PyModuleDef types_module = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = "mpshm._types",
-    .m_doc = types_doc,
-    .m_size = sizeof(mpy_state),
-    .m_methods = types_methods,
-    .m_slots = module_slots,
-    .m_traverse = module_traverse,
-    .m_clear = module_clear,
-    .m_free = module_free,
+    PyModuleDef_HEAD_INIT,         .m_name = "mpshm._types",   .m_doc = types_doc,
+    .m_size = sizeof(mpy_state),   .m_methods = types_methods, .m_slots = module_slots,
+    .m_traverse = module_traverse, .m_clear = module_clear,    .m_free = module_free,
 };
 
 PyMODINIT_FUNC PyInit__types(void)

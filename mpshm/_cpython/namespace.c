@@ -62,7 +62,8 @@ static PyObject *namespace_snapshot(PyObject *self, PyObject *unused)
 }
 
 static PyMethodDef namespace_methods[] = {
-    {"_snapshot", namespace_snapshot, METH_NOARGS, "_snapshot($self, /)\n--\n\nThe attributes at one moment, as a dict."},
+    {"_snapshot", namespace_snapshot, METH_NOARGS,
+     "_snapshot($self, /)\n--\n\nThe attributes at one moment, as a dict."},
     {0},
 };
 

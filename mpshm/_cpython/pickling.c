@@ -11,9 +11,8 @@
 
 /* What takes a pickle's pieces. */
 typedef struct sink {
-    PyObject_HEAD
-    PyObject *first; /* bytes */
-    PyObject *more;  /* a list of further ones */
+    PyObject_HEAD PyObject *first; /* bytes */
+    PyObject *more;                /* a list of further ones */
 } sink;
 
 /* One value that is being pickled. */
@@ -217,8 +216,8 @@ static PyObject *get_pickler(mpy_state *state, PyObject **sink_out)
     if (target == NULL) {
         return NULL;
     }
-    PyObject *pickler = PyObject_CallFunction((PyObject *)state->pickler_type, "OiOO", target, 5, Py_False,
-                                              state->take_buffer);
+    PyObject *pickler =
+        PyObject_CallFunction((PyObject *)state->pickler_type, "OiOO", target, 5, Py_False, state->take_buffer);
     if (pickler == NULL) {
         Py_DECREF(target);
         return NULL;
@@ -308,8 +307,8 @@ int mpy_pickle(mpy_handle *h, PyObject *obj, PyObject **pickle, mps_enc *enc, mp
     return mpy_hold_add(hold, p.handles);
 }
 
-PyObject *mpy_pickle_behind(mpy_handle *h, PyObject *obj, const void *head, size_t head_bytes, const void *body, size_t body_bytes,
-                            mps_enc *enc, mpy_hold *hold)
+PyObject *mpy_pickle_behind(mpy_handle *h, PyObject *obj, const void *head, size_t head_bytes, const void *body,
+                            size_t body_bytes, mps_enc *enc, mpy_hold *hold)
 {
     PyObject *pickle = NULL;
     if (mpy_pickle(h, obj, &pickle, enc, hold) < 0) {

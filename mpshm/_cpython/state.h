@@ -30,21 +30,21 @@ typedef struct mpy_state {
     PyTypeObject *dict_iter_type;
     PyTypeObject *list_iter_type;
     PyTypeObject *sink_type;
-    PyTypeObject *pickler_type;        /* made when first needed */
-    PyTypeObject *base[MPY_KINDS];     /* Dict, List, ... as C has them */
-    PyTypeObject *face[MPY_KINDS];     /* and the subclasses that handles made by C are instances of */
+    PyTypeObject *pickler_type;    /* made when first needed */
+    PyTypeObject *base[MPY_KINDS]; /* Dict, List, ... as C has them */
+    PyTypeObject *face[MPY_KINDS]; /* and the subclasses that handles made by C are instances of */
 
-    PyObject *loads;           /* pickle.loads; got when first needed, as what follows */
-    PyObject *dispatch_table;  /* copyreg.dispatch_table */
-    PyObject *enum_type;       /* enum.Enum */
-    PyObject *inner;           /* _types._inner: what a handle inside of a pickled value is rebuilt by */
-    PyObject *inner_mark;      /* a bytearray: its buffers stand for handles in pickles */
-    PyObject *take_buffer;     /* the picklers' buffer_callback */
-    PyObject *spare_pickler;   /* kept for the next value, with its sink */
+    PyObject *loads;          /* pickle.loads; got when first needed, as what follows */
+    PyObject *dispatch_table; /* copyreg.dispatch_table */
+    PyObject *enum_type;      /* enum.Enum */
+    PyObject *inner;          /* _types._inner: what a handle inside of a pickled value is rebuilt by */
+    PyObject *inner_mark;     /* a bytearray: its buffers stand for handles in pickles */
+    PyObject *take_buffer;    /* the picklers' buffer_callback */
+    PyObject *spare_pickler;  /* kept for the next value, with its sink */
     PyObject *spare_sink;
 
-    PyObject *str_address, *str_buffers, *str_dump, *str_clear_memo, *str_keys, *str_reduce_ex,
-        *str_qualname, *str_module, *str_name, *str_value;
+    PyObject *str_address, *str_buffers, *str_dump, *str_clear_memo, *str_keys, *str_reduce_ex, *str_qualname,
+        *str_module, *str_name, *str_value;
 
     struct mpy_dict_iter *iterators; /* iterators over dicts that are under way in this process */
     struct mpy_pickling *pickling;   /* values that are being pickled just now */

@@ -281,8 +281,9 @@ bool mpy_step_args(const char *function, PyObject *const *args, Py_ssize_t n, Py
         PyObject *name = PyTuple_GET_ITEM(names, i);
         Py_ssize_t place = find_name(name, known);
         if (place < 0 || all[place] != NULL) {
-            PyErr_Format(PyExc_TypeError, place < 0 ? "%s() got an unexpected keyword argument '%U'"
-                                                    : "%s() got multiple values for argument '%U'",
+            PyErr_Format(PyExc_TypeError,
+                         place < 0 ? "%s() got an unexpected keyword argument '%U'"
+                                   : "%s() got multiple values for argument '%U'",
                          function, name);
             return false;
         }

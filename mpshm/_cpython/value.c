@@ -105,7 +105,8 @@ static PyMethodDef value_methods[] = {
     {"add", MPY_FUNCTION(value_add), METH_FASTCALL | METH_KEYWORDS,
      "add($self, n=1)\n--\n\nAdd n to the value in one step; return the sum."},
     {"compare_exchange", MPY_FUNCTION(value_compare_exchange), METH_FASTCALL | METH_KEYWORDS,
-     "compare_exchange($self, expected, new)\n--\n\nIf the value equals expected, set it to new, in one step; return whether it did."},
+     "compare_exchange($self, expected, new)\n--\n\nIf the value equals expected, set it to new, in one step; return "
+     "whether it did."},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, "For annotations: Value[type]."},
     {0},
 };
@@ -119,12 +120,8 @@ static PyGetSetDef value_getset[] = {
 PyDoc_STRVAR(value_doc, "Value(value=None, /)\n--\n\nOne value in shared memory.");
 
 static PyType_Slot value_slots[] = {
-    {Py_tp_doc, (void *)value_doc},
-    {Py_tp_new, (void *)mpy_handle_new},
-    {Py_tp_init, (void *)value_init},
-    {Py_tp_methods, value_methods},
-    {Py_tp_getset, value_getset},
-    {0},
+    {Py_tp_doc, (void *)value_doc}, {Py_tp_new, (void *)mpy_handle_new}, {Py_tp_init, (void *)value_init},
+    {Py_tp_methods, value_methods}, {Py_tp_getset, value_getset},        {0},
 };
 
 static PyType_Spec value_spec = {

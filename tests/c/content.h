@@ -84,6 +84,20 @@ static inline void thing_value(const world *w, thing *t, uint64_t id)
     }
 }
 
+/* A key that equals another one, but is not the same: what it equals goes before the rest. */
+static inline void thing_alias(thing *t, const mps_enc *equal, uint64_t more)
+{
+    mps_value head = equal->value;
+    uint64_t nbytes = equal->data != NULL ? equal->nbytes : 0;
+    head.w1 = equal->data != NULL ? nbytes : head.w1;
+    memmove(t->data + sizeof head, t->data, nbytes);
+    memcpy(t->data, &head, sizeof head);
+    memset(t->data + sizeof head + nbytes, 0x2a, more);
+    t->enc = (mps_enc){.value = {MPS_TAG_ALIAS, 0}, .data = t->data};
+    t->enc.nbytes = sizeof head + nbytes + more;
+    t->enc.aux = (uint32_t)(sizeof head + nbytes);
+}
+
 static inline void thing_key(const world *w, thing *t, uint64_t id)
 {
     check_rng rng = {id + 99};
@@ -98,6 +112,11 @@ static inline void thing_key(const world *w, thing *t, uint64_t id)
     case 5: thing_short(t, id, MPS_TAG_ASCII); break;
     case 6: t->enc.value = (mps_value){MPS_TAG_FLOAT, r}; break;
     case 7: t->enc.value = (mps_value){MPS_TAG_INT | MPS_FORM_FLOAT << 8, id}; break;
+    case 8: thing_alias(t, &(mps_enc){.value = mps_value_int((int64_t)id)}, 5 + r % 50); break;
+    case 9:
+        thing_far(t, w->seg, id, MPS_TAG_ASCII, 15 + r % 100, true);
+        thing_alias(t, &(mps_enc){.value = t->enc.value, .data = t->data, .nbytes = t->enc.nbytes}, 5 + r % 50);
+        break;
     default: t->enc.value = mps_value_int((int64_t)id); break;
     }
 }
@@ -109,7 +128,8 @@ static inline bool thing_is(const thing *t, const mps_copy *copy)
         bool text = mps_value_tag(t->enc.value) >= MPS_TAG_ASCII && mps_value_tag(t->enc.value) != MPS_TAG_REF;
         uint64_t nbytes = (t->enc.value.w0 >> 8) & 0xff;
         return copy->value.w0 == t->enc.value.w0 && copy->value.w1 == t->enc.value.w1 &&
-               (!text || (copy->nbytes == nbytes && memcmp(copy->data, (const uint8_t *)&t->enc.value + 2, nbytes) == 0));
+               (!text ||
+                (copy->nbytes == nbytes && memcmp(copy->data, (const uint8_t *)&t->enc.value + 2, nbytes) == 0));
     }
     return mps_value_tag(copy->value) == mps_value_tag(t->enc.value) && copy->nbytes == t->enc.nbytes &&
            copy->aux == t->enc.aux && copy->n_refs == t->enc.n_refs &&

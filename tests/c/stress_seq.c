@@ -121,8 +121,9 @@ static void append(uint64_t version)
         mps_enc v = value_of(buffer, n, version);
         CHECK_OK(mps_vector_append(t.w.seg, door, t.list, &v));
     } else {
-        CHECK_OK(mps_vector_delete(t.w.seg, door, t.list,
-                                   (mps_slice){.start = ITEMS / 2 + (int64_t)(version % (ITEMS / 2)), .step = 1, .no_stop = true}));
+        CHECK_OK(mps_vector_delete(
+            t.w.seg, door, t.list,
+            (mps_slice){.start = ITEMS / 2 + (int64_t)(version % (ITEMS / 2)), .step = 1, .no_stop = true}));
     }
 }
 
@@ -150,9 +151,7 @@ static void write_once(check_rng *rng, uint64_t version)
         v = value_of(buffer, i, version);
         CHECK_OK(mps_vector_set(t.w.seg, door, t.list, (int64_t)i, &v));
         break;
-    default:
-        v = value_of(buffer, 7, version);
-        CHECK_OK(mps_cell_set(t.w.seg, door, t.cell, &v));
+    default: v = value_of(buffer, 7, version); CHECK_OK(mps_cell_set(t.w.seg, door, t.cell, &v));
     }
 }
 

@@ -11,9 +11,9 @@
 #include "crash.h"
 
 #define BUFFER ((uint64_t)1 << 20)
-#define POINTS 400u     /* of one operation that are died at, spread over all; the first and the last hundred always */
-#define RECOVERIES 12u  /* of one operation that are killed while they recover */
-#define FULL 21u        /* entries of a table that has no room for one more */
+#define POINTS 400u    /* of one operation that are died at, spread over all; the first and the last hundred always */
+#define RECOVERIES 12u /* of one operation that are killed while they recover */
+#define FULL 21u       /* entries of a table that has no room for one more */
 
 static const mps_door door = MPS_DOOR_FREE;
 static jmp_buf grave;
@@ -115,22 +115,70 @@ static void pop(mps_seg *seg, mps_off table, uint64_t key, bool copied)
     CHECK_OK(mps_table_pop(seg, door, table, &k.enc, copied ? &t.copy : NULL));
 }
 
-static void op_set_new(mps_seg *seg) { set(seg, t.thin, 1000 * 16 + 9, 11); }
-static void op_set_far(mps_seg *seg) { set(seg, t.thin, 1000 * 16, 16 * 7 + 5); }
-static void op_set_refs(mps_seg *seg) { set(seg, t.thin, 1000 * 16 + 1, 16 * 7 + 8); }
-static void op_set_blob(mps_seg *seg) { set(seg, t.thin, 1000 * 16 + 2, 16 * 7 + 7); }
-static void op_set_grow(mps_seg *seg) { set(seg, t.dict, 1000 * 16, 16 * 7 + 6); }
-static void op_replace(mps_seg *seg) { set(seg, t.dict, 11, 11); }
-static void op_replace_none(mps_seg *seg) { set(seg, t.dict, 11, 0); }
-static void op_replace_far(mps_seg *seg) { set(seg, t.dict, 5, 16 * 9 + 5); }
-static void op_replace_refs(mps_seg *seg) { set(seg, t.dict, 8, 16 * 9 + 9); }
-static void op_replace_blob(mps_seg *seg) { set(seg, t.dict, 7, 16 * 9 + 7); }
-static void op_pop(mps_seg *seg) { pop(seg, t.dict, 12, true); }
-static void op_pop_far(mps_seg *seg) { pop(seg, t.dict, 16, true); }
-static void op_pop_ref(mps_seg *seg) { pop(seg, t.dict, 10, true); }
-static void op_pop_refs(mps_seg *seg) { pop(seg, t.dict, 9, true); }
-static void op_pop_blob(mps_seg *seg) { pop(seg, t.dict, 7, true); }
-static void op_pop_shrink(mps_seg *seg) { pop(seg, t.thin, 500, false); }
+static void op_set_new(mps_seg *seg)
+{
+    set(seg, t.thin, 1000 * 16 + 9, 11);
+}
+static void op_set_far(mps_seg *seg)
+{
+    set(seg, t.thin, 1000 * 16, 16 * 7 + 5);
+}
+static void op_set_refs(mps_seg *seg)
+{
+    set(seg, t.thin, 1000 * 16 + 1, 16 * 7 + 8);
+}
+static void op_set_blob(mps_seg *seg)
+{
+    set(seg, t.thin, 1000 * 16 + 2, 16 * 7 + 7);
+}
+static void op_set_grow(mps_seg *seg)
+{
+    set(seg, t.dict, 1000 * 16, 16 * 7 + 6);
+}
+static void op_replace(mps_seg *seg)
+{
+    set(seg, t.dict, 11, 11);
+}
+static void op_replace_none(mps_seg *seg)
+{
+    set(seg, t.dict, 11, 0);
+}
+static void op_replace_far(mps_seg *seg)
+{
+    set(seg, t.dict, 5, 16 * 9 + 5);
+}
+static void op_replace_refs(mps_seg *seg)
+{
+    set(seg, t.dict, 8, 16 * 9 + 9);
+}
+static void op_replace_blob(mps_seg *seg)
+{
+    set(seg, t.dict, 7, 16 * 9 + 7);
+}
+static void op_pop(mps_seg *seg)
+{
+    pop(seg, t.dict, 12, true);
+}
+static void op_pop_far(mps_seg *seg)
+{
+    pop(seg, t.dict, 16, true);
+}
+static void op_pop_ref(mps_seg *seg)
+{
+    pop(seg, t.dict, 10, true);
+}
+static void op_pop_refs(mps_seg *seg)
+{
+    pop(seg, t.dict, 9, true);
+}
+static void op_pop_blob(mps_seg *seg)
+{
+    pop(seg, t.dict, 7, true);
+}
+static void op_pop_shrink(mps_seg *seg)
+{
+    pop(seg, t.thin, 500, false);
+}
 
 static void op_pop_last(mps_seg *seg)
 {
@@ -153,9 +201,18 @@ static void exchange(mps_seg *seg, uint64_t key, const uint64_t *expected, const
                                 value != NULL ? &v.enc : NULL));
 }
 
-static void op_exchange(mps_seg *seg) { exchange(seg, 5, &(uint64_t){5}, &(uint64_t){16 * 3 + 7}); }
-static void op_exchange_out(mps_seg *seg) { exchange(seg, 7, &(uint64_t){7}, NULL); }
-static void op_exchange_in(mps_seg *seg) { exchange(seg, 16 * 1000 + 1, NULL, &(uint64_t){16 * 3 + 8}); }
+static void op_exchange(mps_seg *seg)
+{
+    exchange(seg, 5, &(uint64_t){5}, &(uint64_t){16 * 3 + 7});
+}
+static void op_exchange_out(mps_seg *seg)
+{
+    exchange(seg, 7, &(uint64_t){7}, NULL);
+}
+static void op_exchange_in(mps_seg *seg)
+{
+    exchange(seg, 16 * 1000 + 1, NULL, &(uint64_t){16 * 3 + 8});
+}
 
 static void op_add(mps_seg *seg)
 {
@@ -196,9 +253,18 @@ static void get(mps_seg *seg, uint64_t key)
     CHECK_OK(mps_table_get(seg, door, t.dict, &k.enc, &t.copy));
 }
 
-static void op_get_ref(mps_seg *seg) { get(seg, 10); }
-static void op_get_refs(mps_seg *seg) { get(seg, 9); }
-static void op_get_blob(mps_seg *seg) { get(seg, 7); }
+static void op_get_ref(mps_seg *seg)
+{
+    get(seg, 10);
+}
+static void op_get_refs(mps_seg *seg)
+{
+    get(seg, 9);
+}
+static void op_get_blob(mps_seg *seg)
+{
+    get(seg, 7);
+}
 
 static void op_snapshot(mps_seg *seg)
 {
@@ -211,9 +277,18 @@ static void append(mps_seg *seg, mps_off list, uint64_t value)
     CHECK_OK(mps_vector_append(seg, door, list, &v.enc));
 }
 
-static void op_append(mps_seg *seg) { append(seg, t.shorts, 11); }
-static void op_append_far(mps_seg *seg) { append(seg, t.shorts, 16 * 7 + 8); }
-static void op_append_blob(mps_seg *seg) { append(seg, t.shorts, 16 * 7 + 7); }
+static void op_append(mps_seg *seg)
+{
+    append(seg, t.shorts, 11);
+}
+static void op_append_far(mps_seg *seg)
+{
+    append(seg, t.shorts, 16 * 7 + 8);
+}
+static void op_append_blob(mps_seg *seg)
+{
+    append(seg, t.shorts, 16 * 7 + 7);
+}
 
 static void put_item(mps_seg *seg, int64_t index, uint64_t value)
 {
@@ -221,9 +296,18 @@ static void put_item(mps_seg *seg, int64_t index, uint64_t value)
     CHECK_OK(mps_vector_set(seg, door, t.list, index, &v.enc));
 }
 
-static void op_item(mps_seg *seg) { put_item(seg, 11, 12); }
-static void op_item_far(mps_seg *seg) { put_item(seg, 5, 16 * 7 + 6); }
-static void op_item_blob(mps_seg *seg) { put_item(seg, 7, 16 * 7 + 7); }
+static void op_item(mps_seg *seg)
+{
+    put_item(seg, 11, 12);
+}
+static void op_item_far(mps_seg *seg)
+{
+    put_item(seg, 5, 16 * 7 + 6);
+}
+static void op_item_blob(mps_seg *seg)
+{
+    put_item(seg, 7, 16 * 7 + 7);
+}
 
 static void op_insert(mps_seg *seg)
 {
@@ -231,8 +315,14 @@ static void op_insert(mps_seg *seg)
     CHECK_OK(mps_vector_insert(seg, door, t.shorts, 1, &v.enc));
 }
 
-static void op_pop_first(mps_seg *seg) { CHECK_OK(mps_vector_pop(seg, door, t.list, 5, &t.copy)); }
-static void op_pop_end(mps_seg *seg) { CHECK_OK(mps_vector_pop(seg, door, t.list, -1, &t.copy)); }
+static void op_pop_first(mps_seg *seg)
+{
+    CHECK_OK(mps_vector_pop(seg, door, t.list, 5, &t.copy));
+}
+static void op_pop_end(mps_seg *seg)
+{
+    CHECK_OK(mps_vector_pop(seg, door, t.list, -1, &t.copy));
+}
 
 static void op_remove(mps_seg *seg)
 {
@@ -253,20 +343,62 @@ static void op_extend(mps_seg *seg)
     CHECK_OK(mps_vector_extend(seg, door, t.list, encs, 50));
 }
 
-static void op_assign_more(mps_seg *seg) { assign(seg, (mps_slice){.start = 2, .stop = 12, .step = 1}, 14); }
-static void op_assign_less(mps_seg *seg) { assign(seg, (mps_slice){.start = 2, .stop = 12, .step = 1}, 3); }
-static void op_assign_same(mps_seg *seg) { assign(seg, (mps_slice){.start = 2, .stop = 14, .step = 1}, 12); }
-static void op_assign_aside(mps_seg *seg) { assign(seg, (mps_slice){.start = 2, .stop = 30, .step = 1}, 9); }
-static void op_assign_stepped(mps_seg *seg) { assign(seg, (mps_slice){.start = 30, .stop = 2, .step = -3}, 10); }
-static void delete(mps_seg *seg, mps_slice slice) { CHECK_OK(mps_vector_delete(seg, door, t.list, slice)); }
-static void op_delete(mps_seg *seg) { delete (seg, (mps_slice){.start = 3, .stop = 12, .step = 1}); }
-static void op_delete_many(mps_seg *seg) { delete (seg, (mps_slice){.start = 3, .stop = 35, .step = 1}); }
-static void op_delete_end(mps_seg *seg) { delete (seg, (mps_slice){.start = 11, .step = 1, .no_stop = true}); }
-static void op_delete_stepped(mps_seg *seg) { delete (seg, (mps_slice){.start = 1, .stop = 38, .step = 2}); }
-static void op_reverse(mps_seg *seg) { CHECK_OK(mps_vector_reverse(seg, door, t.list)); }
-static void op_reverse_short(mps_seg *seg) { CHECK_OK(mps_vector_reverse(seg, door, t.shorts)); }
-static void op_repeat(mps_seg *seg) { CHECK_OK(mps_vector_repeat(seg, door, t.list, 2)); }
-static void op_clear_list(mps_seg *seg) { CHECK_OK(mps_vector_clear(seg, door, t.list)); }
+static void op_assign_more(mps_seg *seg)
+{
+    assign(seg, (mps_slice){.start = 2, .stop = 12, .step = 1}, 14);
+}
+static void op_assign_less(mps_seg *seg)
+{
+    assign(seg, (mps_slice){.start = 2, .stop = 12, .step = 1}, 3);
+}
+static void op_assign_same(mps_seg *seg)
+{
+    assign(seg, (mps_slice){.start = 2, .stop = 14, .step = 1}, 12);
+}
+static void op_assign_aside(mps_seg *seg)
+{
+    assign(seg, (mps_slice){.start = 2, .stop = 30, .step = 1}, 9);
+}
+static void op_assign_stepped(mps_seg *seg)
+{
+    assign(seg, (mps_slice){.start = 30, .stop = 2, .step = -3}, 10);
+}
+static void delete(mps_seg *seg, mps_slice slice)
+{
+    CHECK_OK(mps_vector_delete(seg, door, t.list, slice));
+}
+static void op_delete(mps_seg *seg)
+{
+    delete(seg, (mps_slice){.start = 3, .stop = 12, .step = 1});
+}
+static void op_delete_many(mps_seg *seg)
+{
+    delete(seg, (mps_slice){.start = 3, .stop = 35, .step = 1});
+}
+static void op_delete_end(mps_seg *seg)
+{
+    delete(seg, (mps_slice){.start = 11, .step = 1, .no_stop = true});
+}
+static void op_delete_stepped(mps_seg *seg)
+{
+    delete(seg, (mps_slice){.start = 1, .stop = 38, .step = 2});
+}
+static void op_reverse(mps_seg *seg)
+{
+    CHECK_OK(mps_vector_reverse(seg, door, t.list));
+}
+static void op_reverse_short(mps_seg *seg)
+{
+    CHECK_OK(mps_vector_reverse(seg, door, t.shorts));
+}
+static void op_repeat(mps_seg *seg)
+{
+    CHECK_OK(mps_vector_repeat(seg, door, t.list, 2));
+}
+static void op_clear_list(mps_seg *seg)
+{
+    CHECK_OK(mps_vector_clear(seg, door, t.list));
+}
 
 static void op_replace_list(mps_seg *seg)
 {
@@ -534,7 +666,11 @@ static void verify(const operation *op, uint64_t n)
     bool right = (now == t.before && count == t.objects_before) || (now == t.after && count == t.objects_after);
     if (st != MPS_OK || !right) {
         fprintf(stderr, "%s, died at point %" PRIu64 ": %s (%s), contents %s, %" PRIu64 " objects\n", op->name, n,
-                mps_status_text(st), why, now == t.before ? "as before" : now == t.after ? "as after" : "neither", count);
+                mps_status_text(st), why,
+                now == t.before  ? "as before"
+                : now == t.after ? "as after"
+                                 : "neither",
+                count);
         exit(1);
     }
 }

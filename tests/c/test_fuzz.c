@@ -49,7 +49,7 @@ static void on_alarm(int number)
 
 static void furnish(void)
 {
-    static const uint32_t kinds[OBJECTS] = {MPS_KIND_DICT,  MPS_KIND_DICT,  MPS_KIND_LIST,
+    static const uint32_t kinds[OBJECTS] = {MPS_KIND_DICT, MPS_KIND_DICT,  MPS_KIND_LIST,
                                             MPS_KIND_LIST, MPS_KIND_VALUE, MPS_KIND_RLOCK};
     static const uint64_t sizes[OBJECTS] = {sizeof(mps_table),  sizeof(mps_table), sizeof(mps_vector),
                                             sizeof(mps_vector), sizeof(mps_cell),  sizeof(mps_object)};
@@ -97,8 +97,7 @@ static uint64_t target(const mps_seg *seg)
             return mps_region_off(&seg->region, &body->lanes[below(MPS_LANES)]) + below(below(2) == 0 ? 512 : 4096);
         }
         return below(BUFFER);
-    case 3:
-        return seg != NULL ? mps_region_off(&seg->region, seg->body) + below(sizeof(mps_slot_body)) : below(BUFFER);
+    case 3: return seg != NULL ? mps_region_off(&seg->region, seg->body) + below(sizeof(mps_slot_body)) : below(BUFFER);
     case 4: return t.offs[below(OBJECTS)] + below(96);
     case 5: {
         mps_off off = t.offs[below(OBJECTS)];
@@ -195,7 +194,8 @@ static void on_list(mps_seg *seg, mps_off off)
     mps_copy copy;
     mps_snap snap;
     uint64_t n;
-    mps_slice slice = {(int64_t)below(90) - 45, (int64_t)below(90) - 45, (int64_t)below(7) - 3, below(4) == 0, below(4) == 0};
+    mps_slice slice = {(int64_t)below(90) - 45, (int64_t)below(90) - 45, (int64_t)below(7) - 3, below(4) == 0,
+                       below(4) == 0};
     slice.step = slice.step == 0 || below(2) == 0 ? 1 : slice.step;
     int64_t index = (int64_t)below(90) - 45;
     mps_copy_init(&copy);

@@ -324,6 +324,72 @@ static void test_forms(void)
     world_end(&w);
 }
 
+/* A key that stands for another is found by it, and finds it; the first one stays. */
+static void test_aliases(void)
+{
+    static thing alias, other;
+    world w = world_make(4u << 20);
+    mps_off table = world_object(&w, MPS_KIND_DICT, sizeof(mps_table));
+    for (uint64_t id = 0; id < 1000; id++) {
+        bool near = id % 2 == 0;
+        thing_key(&w, &alias, id / 2 * 16 + (near ? 8 : 9));
+        mps_enc key = {.value = mps_value_int((int64_t)(id / 2 * 16 + 8))},
+                value = {.value = mps_value_int((int64_t)id)};
+        if (!near) {
+            mps_value head;
+            memcpy(&head, alias.data, sizeof head);
+            memcpy(other.data, alias.data + sizeof head, head.w1);
+            key = (mps_enc){.value = {head.w0, 0}, .data = other.data, .nbytes = head.w1};
+        }
+        mps_enc *first = id % 3 == 0 ? &key : &alias.enc, *second = id % 3 == 0 ? &alias.enc : &key;
+        mps_copy copy;
+        mps_copy_init(&copy);
+        CHECK_STATUS(mps_table_has(w.seg, door, table, second), MPS_E_NOTFOUND);
+        CHECK_OK(mps_table_set(w.seg, door, table, first, &value));
+        CHECK_STATUS(mps_table_setdefault(w.seg, door, table, second, &value, NULL), MPS_E_EXISTS);
+        CHECK_OK(mps_table_set(w.seg, door, table, second, &value));
+        CHECK_OK(mps_table_get(w.seg, door, table, first, &copy));
+        CHECK(copy.value.w1 == id);
+        if (id % 5 == 0) {
+            CHECK_OK(mps_table_pop(w.seg, door, table, second, NULL));
+        }
+    }
+    uint64_t n;
+    CHECK_OK(mps_table_len(w.seg, door, table, &n));
+    CHECK(n == 800);
+    CHECK_SOUND(w.seg);
+    mps_ref_drop(w.seg, door, table);
+    world_end(&w);
+}
+
+/* However many entries the values of an update take in the journal, there is room for them. */
+static void test_journal_room(check_rng *rng)
+{
+    enum { N = 40 };
+    static thing keys[N], values[N];
+    static mps_enc key_encs[N], value_encs[N];
+    static model m;
+    world w = world_make(8u << 20);
+    mps_off table = world_object(&w, MPS_KIND_DICT, sizeof(mps_table));
+    m.n = 0;
+    for (int round = 0; round < 300; round++) {
+        for (uint64_t i = 0; i < N; i++) {
+            uint64_t value = check_below(rng, 1 << 20) * 16 + (check_below(rng, 3) == 0 ? 5 : 8),
+                     key = check_below(rng, 2 * N);
+            thing_key(&w, &keys[i], key);
+            thing_value(&w, &values[i], value);
+            key_encs[i] = keys[i].enc;
+            value_encs[i] = values[i].enc;
+            model_set(&m, key, value);
+        }
+        CHECK_OK(mps_table_update(w.seg, door, table, key_encs, value_encs, N));
+    }
+    check_all(&w, table, &m);
+    CHECK_SOUND(w.seg);
+    mps_ref_drop(w.seg, door, table);
+    world_end(&w);
+}
+
 /* A full segment refuses, changes nothing, and goes on working. */
 static void test_full(void)
 {
@@ -397,10 +463,12 @@ int main(void)
 {
     check_rng rng = check_seed(20240501);
     test_forms();
+    test_aliases();
     test_add();
     test_busy();
     test_model(check_random(&rng), 24, 6000);
     test_model(check_random(&rng), KEYS, 12000);
+    test_journal_room(&rng);
     test_large();
     test_turnover();
     test_full();

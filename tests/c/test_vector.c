@@ -222,9 +222,7 @@ static void one_value(const world *w, mps_off list, model *m, check_rng *rng, un
             model_splice(m, at, at + 1, NULL, 0);
         }
         break;
-    default:
-        CHECK_OK(mps_vector_append(w->seg, door, list, &t.enc));
-        m->values[m->n++] = id;
+    default: CHECK_OK(mps_vector_append(w->seg, door, list, &t.enc)); m->values[m->n++] = id;
     }
 }
 
@@ -256,7 +254,8 @@ static void whole(const world *w, mps_off list, model *m, check_rng *rng, unsign
     case 2: {
         mps_snap snap;
         mps_snap_init(&snap);
-        CHECK_OK(mps_vector_snapshot(w->seg, door, list, (mps_slice){.step = 1, .no_start = true, .no_stop = true}, &snap));
+        CHECK_OK(
+            mps_vector_snapshot(w->seg, door, list, (mps_slice){.step = 1, .no_start = true, .no_stop = true}, &snap));
         mps_snap_drop_refs(w->seg, door, &snap, 0);
         row r = row_make(w, rng, check_below(rng, 50));
         CHECK_STATUS(mps_vector_replace(w->seg, door, list, r.encs, r.n, snap.seq + 2), MPS_E_CHANGED);
@@ -339,6 +338,33 @@ static void test_large(void)
     world_end(&w);
 }
 
+/* However many entries the values of an assignment take in the journal, there is room for them. */
+static void test_journal_room(check_rng *rng)
+{
+    enum { N = 60 };
+    static thing things[N];
+    static mps_enc encs[N];
+    world w = world_make(8u << 20);
+    mps_off list = world_object(&w, MPS_KIND_LIST, sizeof(mps_vector));
+    for (int round = 0; round < 600; round++) {
+        uint64_t n = check_below(rng, N), found;
+        for (uint64_t i = 0; i < n; i++) {
+            thing_value(&w, &things[i], check_below(rng, 1 << 20) * 16 + (check_below(rng, 3) == 0 ? 5 : 8));
+            encs[i] = things[i].enc;
+        }
+        int64_t start = (int64_t)check_below(rng, 40), out = (int64_t)check_below(rng, 24);
+        out = check_below(rng, 2) == 0 ? (int64_t)n : out;
+        CHECK_OK(mps_vector_assign(w.seg, door, list, (mps_slice){.start = start, .stop = start + out, .step = 1}, encs,
+                                   n, &found));
+        if (round % 16 == 0) {
+            CHECK_SOUND(w.seg);
+            CHECK_OK(mps_vector_delete(w.seg, door, list, (mps_slice){.start = 50, .step = 1, .no_stop = true}));
+        }
+    }
+    mps_ref_drop(w.seg, door, list);
+    world_end(&w);
+}
+
 /* A full segment refuses, changes nothing, and goes on working. */
 static void test_full(void)
 {
@@ -372,6 +398,7 @@ int main(void)
     check_rng rng = check_seed(20240502);
     test_model(check_random(&rng), 40, 8000);
     test_model(check_random(&rng), MOST - 400, 12000);
+    test_journal_room(&rng);
     test_large();
     test_full();
     return 0;
