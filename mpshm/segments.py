@@ -17,6 +17,7 @@ from .errors import SegmentClosedError
 
 __all__ = ["AnonymousSegment", "Segment", "Stats", "adopt", "default_segment", "find", "let_go"]
 
+_SMALLEST = 16 << 10  # of max_size: the core's own minimum
 _LARGEST = 1 << 62
 
 # By address. Entered and left without a lock: two threads that meet here make two objects at worst, each with
@@ -229,6 +230,8 @@ class AnonymousSegment(Segment):
     def __init__(self, size: int | None = None, max_size: int | None = None) -> None:
         first = 0 if size is None else _size(size, "size")
         limit = 0 if max_size is None else _size(max_size, "max_size")
+        if 0 < limit < _SMALLEST:
+            raise ValueError(f"max_size must be at least {_SMALLEST} bytes, not {limit}")
         if limit and first > limit:
             raise ValueError(f"size ({first}) is larger than max_size ({limit})")
         if self._pointer:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import statistics
 from time import perf_counter, perf_counter_ns, sleep
 from typing import Any
 
-import mpshm
 from benchmarks import table
 
-CONTEXT = mpshm.get_context("fork")
+CONTEXT = multiprocessing.get_context("fork")
 KEYS = list(range(1000))
+# Nothing here takes longer, but when something is wrong.
+LIMIT_S = 60
 
 
 def read_for(seconds: float, d: Any, gate: Any, answer: Any) -> None:
     """Get keys for so long once the gate opens, and send back how many per second."""
-    gate.recv()
+    gate.wait(LIMIT_S)
     count, begun = 0, perf_counter()
     while perf_counter() - begun < seconds:
         for _ in range(10):
@@ -27,18 +29,19 @@ def read_for(seconds: float, d: Any, gate: Any, answer: Any) -> None:
 
 def rate(readers: int, d: Any, seconds: float) -> float:
     """Gets per second of so many processes at once, all together."""
-    opened, gate = CONTEXT.Pipe(duplex=False)
+    gate = CONTEXT.Barrier(readers)
     results, answer = CONTEXT.Pipe(duplex=False)
-    processes = [CONTEXT.Process(target=read_for, args=(seconds, d, opened, answer)) for _ in range(readers)]
+    processes = [CONTEXT.Process(target=read_for, args=(seconds, d, gate, answer)) for _ in range(readers)]
     for process in processes:
         process.start()
-    sleep(0.05)
+    total = 0.0
     for _ in processes:
-        gate.send(None)
-    total = sum(results.recv() for _ in processes)
+        if not results.poll(LIMIT_S):
+            raise TimeoutError("a reader does not answer")
+        total += results.recv()
     for process in processes:
         process.join()
-    return float(total)
+    return total
 
 
 def write_for_ever(d: Any) -> None:

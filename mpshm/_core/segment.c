@@ -172,8 +172,9 @@ static mps_status map_new(mps_seg *seg, mps_header *h, uint64_t size, bool may_s
 mps_status mps_seg_create_anonymous(uint64_t size, uint64_t max_size, mps_seg **out)
 {
     uint64_t most = max_size != 0 ? mps_round_up(mps_min64(max_size, (uint64_t)1 << 45), MPS_PAGE) : default_max_size();
-    size = mps_round_up(size != 0 ? mps_min64(size, (uint64_t)1 << 45) : mps_min64(DEFAULT_SIZE, most), MPS_PAGE);
-    if (size > most || size < MIN_SIZE) {
+    size = size != 0 ? mps_max64(mps_min64(size, (uint64_t)1 << 45), MIN_SIZE) : mps_min64(DEFAULT_SIZE, most);
+    size = mps_round_up(size, MPS_PAGE);
+    if (size > most || most < MIN_SIZE) {
         return MPS_E_INVAL;
     }
     mps_seg *seg = calloc(1, sizeof(*seg));

@@ -374,7 +374,7 @@ static void test_journal_room(check_rng *rng)
     m.n = 0;
     for (int round = 0; round < 300; round++) {
         for (uint64_t i = 0; i < N; i++) {
-            uint64_t value = check_below(rng, 1 << 20) * 16 + (check_below(rng, 3) == 0 ? 5 : 8),
+            uint64_t value = check_below(rng, 1 << 20) * 16 + (check_below(rng, 3) == 0 ? 5 : 8 + check_below(rng, 2)),
                      key = check_below(rng, 2 * N);
             thing_key(&w, &keys[i], key);
             thing_value(&w, &values[i], value);
