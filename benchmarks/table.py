@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import importlib.util
@@ -51,6 +52,7 @@ def shared_memory_dict(content: Any = ()) -> Any:
     from shared_memory_dict import SharedMemoryDict
 
     made = SharedMemoryDict(name=f"benchmark-{os.getpid()}", size=1 << 24)
+    atexit.register(made.shm.unlink)
     made.update(content)
     return made
 
@@ -119,8 +121,10 @@ def show(value: float, unit: str) -> str:
         for name, size in (("M/s", 1e6), ("k/s", 1e3)):
             if value >= size:
                 return f"{value / size:.3g} {name}"
-    if unit == "B" and value >= 1 << 20:
-        return f"{value / (1 << 20):.3g} MiB"
+    if unit == "B":
+        for name, size in (("MiB", 1 << 20), ("KiB", 1 << 10)):
+            if value >= size:
+                return f"{value / size:.3g} {name}"
     return f"{value:.3g} {unit}".strip()
 
 

@@ -1,4 +1,4 @@
-"""get, set and `in` of int and of 8-character str keys: a thousand hot ones, and a million in random order."""
+"""get, set and `in` of int and of 8-character str keys: a thousand hot ones, and a million random ones."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def sample(size: int, name: str) -> int:
 def prepare(kind: str, size: int, name: str) -> tuple[Any, list[Any]]:
     """The dict and the keys to use, in random order; the same objects as in the dict."""
     rng = random.Random(1)
-    keys: list[Any] = list(range(size)) if kind == "int" else [f"{number:08}" for number in range(size)]
+    numbers = range(size) if size <= 1000 else rng.sample(range(1 << 32), size)
+    keys: list[Any] = list(numbers) if kind == "int" else [f"{number:08x}" for number in numbers]
     d = table.IMPLEMENTATIONS[name].make_dict(dict.fromkeys(keys, 1))
     rng.shuffle(keys)
     return d, keys[: sample(size, name)]

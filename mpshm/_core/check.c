@@ -198,6 +198,25 @@ static mps_status visit_todo(checker *c)
     return MPS_OK;
 }
 
+/* Objects that only refer to each other live on, though no handle leads to them: a program may do that. Their counts must be
+ * right as anybody's. */
+static mps_status visit_islands(checker *c)
+{
+    mps_status st = MPS_OK;
+    for (uint64_t i = 0; i < c->bits && c->visited < c->blocks && st == MPS_OK; i++) {
+        mps_off off = c->seg->arena + i * 16;
+        if (!test(c->in_use, i) || test(c->reached, i) || mps_object_at(c->seg, off, 0) == NULL) {
+            continue;
+        }
+        st = on_ref(&c->visit, off);
+        if (st == MPS_OK) {
+            place_of(c, off)->found--; /* nobody has referred to it yet */
+            st = visit_todo(c);
+        }
+    }
+    return st;
+}
+
 static mps_status compare_counts(checker *c)
 {
     for (uint64_t i = 0; i < c->capacity; i++) {
@@ -240,6 +259,9 @@ static mps_status run(checker *c)
     if (st == MPS_OK) {
         st = visit_todo(c);
     }
+    if (st == MPS_OK) {
+        st = visit_islands(c);
+    }
     return st == MPS_OK ? compare_counts(c) : st;
 }
 
@@ -267,18 +289,7 @@ static mps_status freeze(mps_seg *seg)
 {
     uint32_t count;
     mps_status st = mps_recover_all(seg, &count);
-    if (st != MPS_OK) {
-        return st;
-    }
-    st = mps_recovery_begin(seg);
-    if (st != MPS_OK) {
-        return st;
-    }
-    st = mps_freeze(seg);
-    if (st != MPS_OK) {
-        mps_recovery_end(seg, seg->token);
-    }
-    return st;
+    return st == MPS_OK ? mps_freeze(seg) : st;
 }
 
 mps_status mps_seg_check(mps_seg *seg, char *why, size_t why_size)
@@ -306,7 +317,6 @@ mps_status mps_seg_check(mps_seg *seg, char *why, size_t why_size)
     }
     st = run_with_memory(seg, why, why_size);
     mps_unfreeze(seg);
-    mps_recovery_end(seg, seg->token);
     if (st == MPS_E_CORRUPT && why[0] == 0) {
         snprintf(why, why_size, "the segment's bytes contradict themselves");
     }

@@ -286,6 +286,16 @@ void mps_tx_enter(mps_tx *tx)
     }
 }
 
+/* Takes back what the dead process left that an operation met. */
+static void recover_rest(mps_seg *seg, mps_door door)
+{
+    uint32_t count;
+    __atomic_store_n(&seg->dead_seen, 0, __ATOMIC_RELAXED);
+    void *state = mps_door_leave(door);
+    (void)seg->hooks->recover_all(seg, &count); /* what is damaged is said to the next operation */
+    mps_door_enter(door, state);
+}
+
 void mps_tx_end(mps_tx *tx)
 {
     mps_assert(tx->ctl == 0 && tx->n_held == 0);
@@ -293,7 +303,11 @@ void mps_tx_end(mps_tx *tx)
         tx->seg->hooks->drain(tx);
     }
     mps_tx_enter(tx);
-    mps_lane_release(tx->seg, tx->lane_index);
+    mps_seg *seg = tx->seg;
+    mps_lane_release(seg, tx->lane_index);
+    if (mps_unlikely(mps_load32(&seg->dead_seen) != 0)) {
+        recover_rest(seg, tx->door);
+    }
 }
 
 /* ---- recovery ---- */

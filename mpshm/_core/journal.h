@@ -56,7 +56,7 @@ struct mps_tx {
     uint32_t n_held;
     mps_door door;
     bool has_frees; /* the outer journal has FREE or FIT entries */
-    bool foreign;   /* the lane is a dead process's: we hold control->recovery, and no freeze stops us */
+    bool foreign;   /* the lane is a dead process's, or we are leaving: its caches are nobody's guess */
     bool urgent; /* what is allocated now, the journal's spill or a smaller array, may pass max_size until the commit */
     bool trim;   /* a cache of the lane has grown too long */
     bool left;   /* the GIL was given up for a wait, and not yet taken back */
@@ -188,7 +188,7 @@ void mps_tx_end(mps_tx *tx);
 /* ---- for recovery: a lane whose owner died ---- */
 
 /* Binds tx to the lane of a dead process, in whose name locks are taken and given back; MPS_E_CORRUPT when its counts are out
- * of range. The caller holds control->recovery. */
+ * of range. The caller is the one who recovers it (recover.h). */
 mps_status mps_tx_adopt_lane(mps_seg *seg, mps_tx *tx, uint32_t slot, uint32_t lane, uint32_t token);
 /* Undoes or finishes what the lane's outer journal holds, keeping guards. */
 mps_status mps_tx_settle(mps_tx *tx);

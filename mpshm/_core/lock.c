@@ -60,7 +60,7 @@ static mps_status look_at_owner(mps_tx *tx, const mps_guard *guard, uint32_t own
     mps_seg *seg = tx->seg;
     int alive = mps_token_alive(seg, owner);
     if (alive == 0) {
-        return seg->hooks->recover(seg, owner);
+        return seg->hooks->recover_locks(seg, owner);
     }
     bool real = alive > 0 && owner_lists(tx, owner, guard);
     if (real || mps_load32(&guard->lock) != owner) {
@@ -134,7 +134,7 @@ mps_status mps_tx_lock_frozen(mps_tx *tx, mps_guard *guard)
         while ((freezer = mps_load32(&seg->control->freeze)) != 0) {
             mps_os_wait(&seg->control->freeze, freezer, WAIT_MAX_NS);
             uint32_t token = freezer & ~MPS_WAITERS;
-            bool bogus = token == seg->token && __atomic_load_n(&seg->recovering, __ATOMIC_RELAXED) == 0;
+            bool bogus = token == seg->token && __atomic_load_n(&seg->freezers, __ATOMIC_ACQUIRE) == 0;
             if (bogus || mps_token_alive(seg, token) <= 0) {
                 mps_cas32(&seg->control->freeze, &freezer, 0);
             }
@@ -203,7 +203,7 @@ void mps_guard_release_for(mps_guard *guard, uint32_t token)
 
 /* ---- words ---- */
 
-mps_status mps_word_lock(mps_seg *seg, uint32_t *word, uint32_t token)
+mps_status mps_word_lock(mps_seg *seg, uint32_t *word, uint32_t token, const uint32_t *threads)
 {
     uint32_t free = 0;
     if (mps_cas32(word, &free, token)) {
@@ -215,8 +215,8 @@ mps_status mps_word_lock(mps_seg *seg, uint32_t *word, uint32_t token)
         if (owner == 0) {
             continue;
         }
-        /* Ours, though no thread of ours recovers or checks: not written by us, so by nobody. */
-        bool bogus = owner == seg->token && __atomic_load_n(&seg->recovering, __ATOMIC_RELAXED) == 0;
+        /* Ours, though we are the only thread of ours that wants it: not written by us, so by nobody. */
+        bool bogus = owner == seg->token && __atomic_load_n(threads, __ATOMIC_ACQUIRE) <= 1;
         if (bogus || mps_token_alive(seg, owner) <= 0) {
             uint32_t v = owner | MPS_WAITERS;
             mine = mps_cas32(word, &v, token | MPS_WAITERS);
@@ -299,7 +299,8 @@ static mps_status wait_for_rest(mps_seg *seg, uint32_t slot)
 
 mps_status mps_freeze(mps_seg *seg)
 {
-    mps_status st = mps_word_lock(seg, &seg->control->freeze, seg->token);
+    __atomic_fetch_add(&seg->freezers, 1, __ATOMIC_ACQ_REL);
+    mps_status st = mps_word_lock(seg, &seg->control->freeze, seg->token, &seg->freezers);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     for (uint32_t slot = 0; slot < seg->n_slots && st == MPS_OK; slot++) {
         st = wait_for_rest(seg, slot);
@@ -316,4 +317,5 @@ mps_status mps_freeze(mps_seg *seg)
 void mps_unfreeze(mps_seg *seg)
 {
     mps_word_unlock(&seg->control->freeze, seg->token);
+    __atomic_fetch_sub(&seg->freezers, 1, __ATOMIC_ACQ_REL);
 }

@@ -6,7 +6,7 @@
  * A guard is taken inside an operation (journal.h) and held until its commit or abort. The offset of
  * the guard is written to the lane before the lock word changes, so whoever recovers a dead process finds
  * what it held. Waiters spin shortly, then sleep 2 to 10 ms at a time and ask whether the owner lives; if
- * not, they recover its slot and go on.
+ * not, they free its locks and go on.
  *
  * Order: a container's guard, then the references' guard, then the allocator's. Never two containers', but in
  * the order of their offsets.
@@ -55,7 +55,7 @@ static inline mps_status mps_tx_lock(mps_tx *tx, mps_guard *guard)
             return st;
         }
     }
-    if (mps_unlikely(tx->n_held == 0 && mps_load32(&tx->seg->control->freeze) != 0 && !tx->foreign)) {
+    if (mps_unlikely(tx->n_held == 0 && mps_load32(&tx->seg->control->freeze) != 0)) {
         return mps_tx_lock_frozen(tx, guard);
     }
     tx->guards[tx->n_held++] = guard;
@@ -99,13 +99,13 @@ static inline bool mps_read_valid(const mps_guard *guard, uint32_t seq)
 
 /* ---- lock words outside of operations (control->recovery, control->freeze) ---- */
 
-/* Takes a lock word in the name of token; a dead owner is simply succeeded. */
-mps_status mps_word_lock(mps_seg *seg, uint32_t *word, uint32_t token);
+/* Takes a lock word in the name of token; a dead owner is simply succeeded. threads: how many of ours hold it or want it, the
+ * caller counted. */
+mps_status mps_word_lock(mps_seg *seg, uint32_t *word, uint32_t token, const uint32_t *threads);
 void mps_word_unlock(uint32_t *word, uint32_t token);
 
-/* Stops all changes of the segment until mps_unfreeze, once every operation that was going on has ended. The caller has
- * control->recovery from before until after. MPS_E_RETRY: somebody died; let go, recover, try again.
- * MPS_E_TIMEOUT: a living process has not ended its operation in a minute. */
+/* Stops all changes of the segment until mps_unfreeze, once every operation that was going on has ended. MPS_E_RETRY: somebody
+ * died; recover, try again. MPS_E_TIMEOUT: a living process has not ended its operation in a minute. */
 mps_status mps_freeze(mps_seg *seg);
 void mps_unfreeze(mps_seg *seg);
 

@@ -125,86 +125,107 @@ static mps_status empty_slot(mps_seg *seg, uint32_t slot, uint32_t token)
     return st;
 }
 
-/* ---- all of it ---- */
+/* ---- who does it ---- */
 
-/* Under control->recovery. */
-static mps_status recover_slot(mps_seg *seg, uint32_t slot, uint32_t token, bool locks_only)
+/* control->recovery for this thread. It is held for steps 1 to 3 only, which wait for nothing but the allocator's guard; so
+ * whoever holds other guards may wait for it. */
+static mps_status begin(mps_seg *seg)
 {
-    mps_slot_body *body = mps_slot_body_at(seg, slot);
-    if (!mps_region_holds(&seg->region, mps_region_off(&seg->region, body), sizeof(*body))) {
-        return MPS_E_CORRUPT;
-    }
-    mps_status st = free_its_locks(seg, slot, token);
-    if (st != MPS_OK || locks_only) {
-        return st;
-    }
-    st = empty_slot(seg, slot, token);
-    if (st != MPS_OK) {
-        return st;
-    }
-    mps_control *control = seg->control;
-    mps_store64(&control->recoveries, mps_load64(&control->recoveries) + 1);
-    mps_slot_retire(seg, slot);
-    return MPS_OK;
-}
-
-mps_status mps_recovery_begin(mps_seg *seg)
-{
-    mps_status st = mps_word_lock(seg, &seg->control->recovery, seg->token);
+    __atomic_fetch_add(&seg->recoverers, 1, __ATOMIC_ACQ_REL);
+    mps_status st = mps_word_lock(seg, &seg->control->recovery, seg->token, &seg->recoverers);
     if (st == MPS_OK) {
         __atomic_store_n(&seg->recovering, mps_os_thread_id(), __ATOMIC_RELAXED);
+    } else {
+        __atomic_fetch_sub(&seg->recoverers, 1, __ATOMIC_ACQ_REL);
     }
     return st;
 }
 
-void mps_recovery_end(mps_seg *seg, uint32_t token)
+static void end(mps_seg *seg)
 {
     __atomic_store_n(&seg->recovering, 0, __ATOMIC_RELAXED);
-    mps_word_unlock(&seg->control->recovery, token);
+    mps_word_unlock(&seg->control->recovery, seg->token);
+    __atomic_fetch_sub(&seg->recoverers, 1, __ATOMIC_ACQ_REL);
 }
 
-static mps_status recover_if_dead(mps_seg *seg, uint32_t token, bool nested)
+static mps_status found_damage(mps_seg *seg, mps_status st)
 {
-    uint32_t slot = mps_token_slot(token);
-    uint64_t word = mps_load64(&mps_slot_head_at(seg, slot)->word);
-    bool same = (word & 0xff) == MPS_SLOT_USED && mps_token_make(word, slot) == token;
-    /* Our own token names a dead process only while we claim its slot (slots.c). */
-    if (!same || (token != seg->token && mps_token_alive(seg, token) != 0)) {
-        return MPS_OK;
-    }
-    mps_status st = recover_slot(seg, slot, token, nested);
     if (st == MPS_E_CORRUPT) {
         mps_store32(&seg->control->state, MPS_STATE_BROKEN);
     }
     return st;
 }
 
-mps_status mps_recover_token(mps_seg *seg, uint32_t token)
+/* Steps 1 to 3 for a token that is dead still, now that we hold control->recovery. */
+static mps_status locks_of(mps_seg *seg, uint32_t token, bool *dead)
 {
+    uint32_t slot = mps_token_slot(token);
+    uint64_t word = mps_load64(&mps_slot_head_at(seg, slot)->word);
+    bool same = (word & 0xff) == MPS_SLOT_USED && mps_token_make(word, slot) == token;
+    /* Our own token names a dead process only while we claim its slot (slots.c). */
+    *dead = same && (token == seg->token ? !mps_slot_is_cleaned(seg, slot) : mps_token_alive(seg, token) == 0);
+    if (!*dead) {
+        return MPS_OK;
+    }
+    mps_off body = seg->bodies + slot * seg->body_stride;
+    if (!mps_region_holds(&seg->region, body, sizeof(mps_slot_body))) {
+        return found_damage(seg, MPS_E_CORRUPT);
+    }
+    return found_damage(seg, free_its_locks(seg, slot, token));
+}
+
+mps_status mps_recover_locks(mps_seg *seg, uint32_t token)
+{
+    bool dead = false;
     if (mps_token_slot(token) >= seg->n_slots) {
         return MPS_E_CORRUPT;
     }
     if (__atomic_load_n(&seg->recovering, __ATOMIC_RELAXED) == mps_os_thread_id()) {
-        return recover_if_dead(seg, token, true);
+        return locks_of(seg, token, &dead); /* another dead process's lock met on the way */
     }
-    uint32_t ours = seg->token;
-    mps_status st = mps_recovery_begin(seg);
+    mps_status st = begin(seg);
     if (st == MPS_OK) {
-        st = recover_if_dead(seg, token, false);
-        mps_recovery_end(seg, ours);
+        st = locks_of(seg, token, &dead);
+        end(seg);
     }
+    if (dead) {
+        __atomic_store_n(&seg->dead_seen, 1, __ATOMIC_RELAXED);
+    }
+    return st;
+}
+
+mps_status mps_recover_token(mps_seg *seg, uint32_t token)
+{
+    uint32_t slot = mps_token_slot(token);
+    bool dead = false;
+    if (slot >= seg->n_slots) {
+        return MPS_E_CORRUPT;
+    }
+    mps_slot_head *head = mps_slot_head_at(seg, slot);
+    mps_status st = begin(seg);
+    if (st != MPS_OK) {
+        return st;
+    }
+    st = locks_of(seg, token, &dead);
+    if (st == MPS_OK && dead && token != seg->token) {
+        mps_store64(&head->cleaner, seg->token); /* to all others it lives, as long as we do */
+    }
+    end(seg);
+    if (st != MPS_OK || !dead) {
+        return st;
+    }
+    st = found_damage(seg, empty_slot(seg, slot, token));
+    if (st == MPS_OK) {
+        __atomic_fetch_add(&seg->control->recoveries, 1, __ATOMIC_RELAXED);
+        mps_slot_retire(seg, slot);
+    }
+    mps_store64(&head->cleaner, 0);
     return st;
 }
 
 mps_status mps_recover_leave(mps_seg *seg)
 {
-    uint32_t ours = seg->token;
-    mps_status st = mps_recovery_begin(seg);
-    if (st == MPS_OK) {
-        st = empty_slot(seg, seg->slot, ours);
-        mps_recovery_end(seg, ours);
-    }
-    return st;
+    return empty_slot(seg, seg->slot, seg->token);
 }
 
 mps_status mps_recover_all(mps_seg *seg, uint32_t *count)

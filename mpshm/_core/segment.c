@@ -14,7 +14,9 @@
 #define GIB ((uint64_t)1 << 30)
 
 static const mps_hooks hooks = {
+    .recover_locks = mps_recover_locks,
     .recover = mps_recover_token,
+    .recover_all = mps_recover_all,
     .undo_block = mps_alloc_undo,
     .free_block = mps_alloc_free_entry,
     .drain = mps_object_drain,

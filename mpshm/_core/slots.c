@@ -94,12 +94,23 @@ static int alive(mps_seg *seg, uint32_t slot)
     return held < 0 ? 1 : held; /* who can't be asked is left alone */
 }
 
+bool mps_slot_is_cleaned(mps_seg *seg, uint32_t slot)
+{
+    uint32_t cleaner = (uint32_t)mps_load64(&mps_slot_head_at(seg, slot)->cleaner);
+    uint32_t its_slot = mps_token_slot(cleaner);
+    if (cleaner == 0 || its_slot >= seg->n_slots || its_slot == slot) {
+        return false;
+    }
+    uint64_t word = mps_load64(&mps_slot_head_at(seg, its_slot)->word);
+    return (word & 0xff) == MPS_SLOT_USED && mps_token_make(word, its_slot) == cleaner && alive(seg, its_slot) == 1;
+}
+
 int mps_slot_alive(mps_seg *seg, uint32_t slot)
 {
     if (slot >= seg->n_slots || (mps_load64(&mps_slot_head_at(seg, slot)->word) & 0xff) != MPS_SLOT_USED) {
         return MPS_E_NOTFOUND;
     }
-    return alive(seg, slot);
+    return alive(seg, slot) == 1 || mps_slot_is_cleaned(seg, slot);
 }
 
 int mps_token_alive(mps_seg *seg, uint32_t token)
@@ -116,7 +127,7 @@ int mps_token_alive(mps_seg *seg, uint32_t token)
     if (token == seg->token) {
         return 1;
     }
-    int answer = alive(seg, slot);
+    int answer = alive(seg, slot) == 1 || mps_slot_is_cleaned(seg, slot);
     /* The slot may have changed hands between the two looks. */
     return mps_load64(&head->word) == word ? answer : MPS_E_NOTFOUND;
 }
@@ -190,6 +201,7 @@ static mps_status take_slot(mps_seg *seg, uint32_t slot, uint64_t *word_out)
     mps_store32(&head->pid, mps_os_pid());
     mps_store32((uint32_t *)&head->fd, (uint32_t)seg->region.fd);
     mps_store64(&head->since, mps_os_now());
+    mps_store64(&head->cleaner, 0);
     word = (word & ~(uint64_t)0xff) | MPS_SLOT_USED;
     if (mps_token_make(word, slot) == 0) {
         word = next_generation(word) << 8 | MPS_SLOT_USED;
@@ -202,7 +214,8 @@ static mps_status take_slot(mps_seg *seg, uint32_t slot, uint64_t *word_out)
 /* Free slots first; if there is none, slots of the dead. */
 static mps_status claim(mps_seg *seg, int fd, uint32_t *slot_out, uint64_t *word_out)
 {
-    for (int dead = 0; dead < 2; dead++) {
+    int rounds = seg->token == 0 ? 2 : 1; /* (who has a slot recovers the dead first, under its own name) */
+    for (int dead = 0; dead < rounds; dead++) {
         for (uint32_t slot = 0; slot < seg->n_slots; slot++) {
             bool used = (mps_load64(&mps_slot_head_at(seg, slot)->word) & 0xff) == MPS_SLOT_USED;
             if (used != (dead == 1) || (seg->token != 0 && slot == seg->slot)) {
@@ -311,6 +324,7 @@ static void after_fork_in_child(void)
     for (mps_seg *seg = process.first; seg != NULL; seg = seg->next) {
         seg->mutex = 0;
         seg->recovering = 0;
+        seg->recoverers = seg->freezers = seg->dead_seen = 0;
         if (seg->region.fd < 0) {
             continue; /* private memory: copied with its slot */
         }

@@ -12,8 +12,8 @@
  * A token names a process: slot and generation, in the 31 bits of a lock word's owner. Generations count up
  * each time a slot is given back, so a token is never alive again once its process is gone.
  *
- * Invariants: a slot's lanes are written by its owner only, or, once the owner is dead, by the one process
- * that holds control->recovery (recover.h). A lane is used by one thread at a time.
+ * Invariants: a slot's lanes are written by its owner only, or, once the owner is dead, by the one process that recovers it
+ * (recover.h). A lane is used by one thread at a time.
  * A slot with state FREE has an idle, empty body.
  *
  * Threads that hold Python's GIL take their lanes from lanes [0, MPS_GIL_LANES) without atomics; all others
@@ -63,7 +63,8 @@ typedef struct mps_slot_head {
     uint32_t pid;   /* a hint for people, never trusted */
     int32_t fd;     /* the owner's descriptor of the segment: a hint for those who look for it */
     uint64_t since; /* monotonic ns when it was claimed: a hint for people */
-    uint64_t reserved[5];
+    uint64_t cleaner; /* token of the process that takes a dead owner's things back (recover.h); 0 nobody */
+    uint64_t reserved[4];
 } mps_slot_head;
 
 typedef struct mps_slot_body {
@@ -105,7 +106,9 @@ typedef struct mps_tx mps_tx;
 
 /* What the floors above lend to this one. */
 typedef struct mps_hooks {
-    mps_status (*recover)(mps_seg *seg, uint32_t token); /* floor 4: take back what this dead process left */
+    mps_status (*recover_locks)(mps_seg *seg, uint32_t token); /* floor 4: free a dead process's guards */
+    mps_status (*recover)(mps_seg *seg, uint32_t token);       /* floor 4: take back all that it left */
+    mps_status (*recover_all)(mps_seg *seg, uint32_t *count);  /* floor 4: of every dead process */
     mps_status (*undo_block)(mps_tx *tx,
                              const mps_undo *entry); /* floor 3: an ALLOC or EXTEND entry, popped as it ends */
     mps_status (*free_block)(mps_tx *tx,
@@ -142,7 +145,10 @@ struct mps_seg {
     uint32_t users;          /* handles on this attachment in this process; under the process's mutex */
     uint32_t locks;          /* users' locks that this process has taken and not let go of itself, atomic */
     uint32_t mutex;          /* private futex: refs and attachment */
-    uint64_t recovering;     /* thread of ours that recovers just now; 0 none */
+    uint64_t recovering;  /* thread of ours that holds control->recovery; 0 none */
+    uint32_t recoverers;  /* threads of ours that hold it or want it, atomic */
+    uint32_t freezers;    /* the same of control->freeze */
+    uint32_t dead_seen;   /* 1: an operation met a dead process; the rest of its things waits to be taken back */
     uint64_t child_refs;     /* version of refs that was copied for the child */
     uint32_t child_slot, child_token;
     uint64_t child_word;
@@ -188,6 +194,8 @@ mps_slot_body *mps_slot_body_at(const mps_seg *seg, uint32_t slot);
 int mps_token_alive(mps_seg *seg, uint32_t token);
 /* The same for whoever has the slot now; MPS_E_NOTFOUND when it is free. */
 int mps_slot_alive(mps_seg *seg, uint32_t slot);
+/* Whether a living process is taking the slot's things back. */
+bool mps_slot_is_cleaned(mps_seg *seg, uint32_t slot);
 /* Marks a slot, recovered and empty, as free for the next process. */
 void mps_slot_retire(mps_seg *seg, uint32_t slot);
 

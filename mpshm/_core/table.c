@@ -14,22 +14,13 @@ static inline bool readable(const mps_seg *seg)
     return mps_likely(mps_load32(&seg->control->state) == MPS_STATE_READY);
 }
 
-/* One look at a key without a lock: MPS_OK and its value, MPS_E_NOTFOUND, MPS_E_NOMEM, or MPS_E_RETRY. out may be NULL. */
-__attribute__((always_inline)) static inline mps_status look(mps_seg *seg, const mps_table *t, const mps_enc *key,
-                                                             mps_copy *out)
+/* One look at any key without a lock: MPS_OK and its value, MPS_E_NOTFOUND, MPS_E_NOMEM, or MPS_E_RETRY. out may be NULL. */
+static mps_status look(mps_seg *seg, const mps_table *t, const mps_enc *key, mps_copy *out)
 {
     mps_shape s;
     mps_found f;
-    uint64_t word = mps_load64(&t->body);
-    if (mps_unlikely(word == 0)) {
-        return MPS_E_NOTFOUND;
-    }
-    if (mps_unlikely(!mps_table_shape(seg, word, &s))) {
-        return MPS_E_RETRY;
-    }
-    mps_status st = mps_likely(key->data == NULL) ? mps_table_seek_near(seg, &s, key->value, &f)
-                                                  : mps_table_seek_far(seg, &s, key, &f);
-    return mps_likely(st == MPS_OK && out != NULL) ? mps_copy_racy(seg, mps_value_load(&f.entry->value), out) : st;
+    mps_status st = mps_table_find(seg, t, key, &s, &f);
+    return st == MPS_OK && out != NULL ? mps_copy_racy(seg, mps_value_load(&f.entry->value), out) : st;
 }
 
 static mps_status get_locked(mps_seg *seg, mps_door door, mps_table *t, const mps_enc *key, mps_copy *out)
@@ -51,11 +42,11 @@ static mps_status get_locked(mps_seg *seg, mps_door door, mps_table *t, const mp
     return mps_copy_end(&tx, st, out, NULL);
 }
 
-/* All looks but the first, which found a writer, or something that can't be read without the guard. */
+/* All that the first look could not do: keys out of line, a writer at work, what can't be read without the guard. */
 __attribute__((noinline)) static mps_status get_slow(mps_seg *seg, mps_door door, mps_table *t, const mps_enc *key,
                                                      mps_copy *out)
 {
-    for (unsigned n = 1; n < MPS_READ_TRIES && readable(seg); n++) {
+    for (unsigned n = 0; n < MPS_READ_TRIES && readable(seg); n++) {
         uint32_t seq = mps_read_begin(&t->object.guard);
         if ((seq & 1u) != 0) {
             mps_pause();
@@ -81,7 +72,11 @@ mps_status mps_table_get(mps_seg *seg, mps_door door, mps_off off, const mps_enc
     mps_table *t = table_at(seg, off);
     uint32_t seq = mps_read_begin(&t->object.guard);
     if (mps_likely((seq & 1u) == 0 && readable(seg))) {
-        mps_status st = look(seg, t, key, out);
+        mps_status st;
+        const mps_entry *e = mps_table_hit(seg, t, key, &st);
+        if (mps_likely(e != NULL)) {
+            st = mps_copy_racy(seg, mps_value_load(&e->value), out);
+        }
         if (mps_likely(mps_read_valid(&t->object.guard, seq) && st != MPS_E_RETRY)) {
             return st;
         }
@@ -95,7 +90,8 @@ mps_status mps_table_has(mps_seg *seg, mps_door door, mps_off off, const mps_enc
     mps_table *t = table_at(seg, off);
     uint32_t seq = mps_read_begin(&t->object.guard);
     if (mps_likely((seq & 1u) == 0 && readable(seg))) {
-        mps_status st = look(seg, t, key, NULL);
+        mps_status st;
+        (void)mps_table_hit(seg, t, key, &st);
         if (mps_likely(mps_read_valid(&t->object.guard, seq) && st != MPS_E_RETRY)) {
             return st;
         }
@@ -161,14 +157,14 @@ static inline mps_status finish(mps_tx *tx, mps_status st, mps_enc *key, mps_enc
 }
 
 /* Puts a value in the place of an entry's. */
-static inline mps_status replace(mps_tx *tx, mps_table *t, const mps_shape *s, mps_entry *e, const mps_enc *value)
+static inline mps_status replace(mps_tx *tx, mps_table *t, bool fresh, mps_entry *e, const mps_enc *value)
 {
     mps_value now, old = mps_value_load(&e->value);
     mps_status st = mps_enc_store(tx, value, &now);
     if (mps_unlikely(st != MPS_OK)) {
         return st;
     }
-    if (mps_unlikely(s->fresh)) {
+    if (mps_unlikely(fresh)) {
         mps_store64(&e->value.w0, now.w0);
         mps_store64(&e->value.w1, now.w1);
         return mps_value_release(tx, old);
@@ -181,23 +177,34 @@ static inline mps_status replace(mps_tx *tx, mps_table *t, const mps_shape *s, m
     return mps_value_release(tx, old);
 }
 
-static inline mps_status put(mps_tx *tx, mps_table *t, const mps_enc *key, const mps_enc *value)
+/* Puts a value where the first look did not find the key. */
+__attribute__((noinline)) static mps_status put_slow(mps_tx *tx, mps_table *t, const mps_enc *key, const mps_enc *value)
 {
     mps_shape s;
     mps_found f;
     mps_status st = mps_table_lookup(tx->seg, t, key, &s, &f);
-    if (mps_likely(st == MPS_OK)) {
-        if (mps_likely(mps_enc_fits_word(value, mps_value_load(&f.entry->value)))) {
-            mps_store64(&f.entry->value.w1, value->value.w1);
-            return MPS_OK;
-        }
-        return replace(tx, t, &s, f.entry, value);
+    if (st == MPS_OK) {
+        return replace(tx, t, false, f.entry, value);
     }
     if (st != MPS_E_NOTFOUND) {
         return st;
     }
     mps_tx_write_begin(tx, &t->object.guard);
     return mps_table_insert(tx, t, &s, &f, key, value);
+}
+
+static inline mps_status put(mps_tx *tx, mps_table *t, const mps_enc *key, const mps_enc *value)
+{
+    mps_status st;
+    mps_entry *e = mps_table_hit(tx->seg, t, key, &st);
+    if (mps_unlikely(e == NULL)) {
+        return put_slow(tx, t, key, value);
+    }
+    if (mps_likely(mps_enc_fits_word(value, mps_value_load(&e->value)))) {
+        mps_store64(&e->value.w1, value->value.w1);
+        return MPS_OK;
+    }
+    return replace(tx, t, false, e, value);
 }
 
 mps_status mps_table_set(mps_seg *seg, mps_door door, mps_off off, mps_enc *key, mps_enc *value)
@@ -326,7 +333,7 @@ static mps_status exchange(mps_tx *tx, mps_table *t, const mps_enc *key, const m
         return MPS_E_CHANGED;
     }
     if (value != NULL) {
-        return replace(tx, t, &s, f.entry, value);
+        return replace(tx, t, false, f.entry, value);
     }
     mps_tx_write_begin(tx, &t->object.guard);
     return mps_table_erase(tx, t, &s, &f);
@@ -368,6 +375,27 @@ static inline mps_status add_to(mps_tx *tx, mps_table *t, mps_entry *e, int64_t 
     return MPS_OK;
 }
 
+/* The same where the first look did not find the key. */
+__attribute__((noinline)) static mps_status add_slow(mps_tx *tx, mps_table *t, const mps_enc *key, int64_t n,
+                                                     int64_t start, int64_t *sum)
+{
+    mps_shape s;
+    mps_found f;
+    mps_status st = mps_table_lookup(tx->seg, t, key, &s, &f);
+    if (st == MPS_OK) {
+        return add_to(tx, t, f.entry, n, sum);
+    }
+    if (st != MPS_E_NOTFOUND) {
+        return st;
+    }
+    if (__builtin_add_overflow(start, n, sum)) {
+        return MPS_E_OVERFLOW;
+    }
+    mps_enc value = {.value = mps_value_int(*sum)};
+    mps_tx_write_begin(tx, &t->object.guard);
+    return mps_table_insert(tx, t, &s, &f, key, &value);
+}
+
 mps_status mps_table_add(mps_seg *seg, mps_door door, mps_off off, mps_enc *key, int64_t n, int64_t start, int64_t *sum)
 {
     mps_table *t = table_at(seg, off);
@@ -378,18 +406,9 @@ mps_status mps_table_add(mps_seg *seg, mps_door door, mps_off off, mps_enc *key,
     }
     st = enter_with(&tx, t, key, NULL);
     if (mps_likely(st == MPS_OK)) {
-        mps_shape s;
-        mps_found f;
-        st = mps_table_lookup(seg, t, key, &s, &f);
-        if (mps_likely(st == MPS_OK)) {
-            st = add_to(&tx, t, f.entry, n, sum);
-        } else if (st == MPS_E_NOTFOUND && __builtin_add_overflow(start, n, sum)) {
-            st = MPS_E_OVERFLOW;
-        } else if (st == MPS_E_NOTFOUND) {
-            mps_enc value = {.value = mps_value_int(*sum)};
-            mps_tx_write_begin(&tx, &t->object.guard);
-            st = mps_table_insert(&tx, t, &s, &f, key, &value);
-        }
+        mps_status found;
+        mps_entry *e = mps_table_hit(seg, t, key, &found);
+        st = mps_likely(e != NULL) ? add_to(&tx, t, e, n, sum) : add_slow(&tx, t, key, n, start, sum);
     }
     return finish(&tx, st, key, NULL);
 }
@@ -439,7 +458,7 @@ static mps_status put_all(mps_tx *tx, mps_table *t, const mps_enc *keys, const m
         }
         st = mps_table_seek(tx->seg, &s, &keys[i], &f);
         if (st == MPS_OK) {
-            st = replace(tx, t, &s, f.entry, &values[i]);
+            st = replace(tx, t, s.fresh, f.entry, &values[i]);
         } else {
             st = st == MPS_E_NOTFOUND ? mps_table_insert(tx, t, &s, &f, &keys[i], &values[i]) : MPS_E_CORRUPT;
         }

@@ -49,24 +49,34 @@ static mps_status seek(mps_seg *seg, const mps_shape *s, const mps_enc *key, uin
     return MPS_E_RETRY;
 }
 
-mps_status mps_table_seek_alias(mps_seg *seg, const mps_shape *s, mps_value key, mps_found *f)
-{
-    return seek(seg, s, &(mps_enc){.value = key}, mps_value_hash(key, seg->seed), f);
-}
-
-mps_status mps_table_seek_far(mps_seg *seg, const mps_shape *s, const mps_enc *key, mps_found *f)
-{
-    if (mps_unlikely(mps_value_tag(key->value) == MPS_TAG_ALIAS)) {
-        mps_enc found_by;
-        mps_alias_key(key, &found_by);
-        return mps_table_seek(seg, s, &found_by, f);
-    }
-    return seek(seg, s, key, mps_value_hash_far(key->value.w0, seg->seed), f);
-}
-
 mps_status mps_table_seek(mps_seg *seg, const mps_shape *s, const mps_enc *key, mps_found *f)
 {
-    return key->data == NULL ? mps_table_seek_near(seg, s, key->value, f) : mps_table_seek_far(seg, s, key, f);
+    mps_enc stands_for;
+    if (mps_unlikely(key->data != NULL && mps_value_tag(key->value) == MPS_TAG_ALIAS)) {
+        mps_alias_key(key, &stands_for);
+        key = &stands_for;
+    }
+    uint64_t hash = mps_likely(key->data == NULL) ? mps_value_hash(key->value, seg->seed)
+                                                  : mps_value_hash_far(key->value.w0, seg->seed);
+    return seek(seg, s, key, hash, f);
+}
+
+mps_status mps_table_find(mps_seg *seg, const mps_table *t, const mps_enc *key, mps_shape *s, mps_found *f)
+{
+    uint64_t word = mps_load64(&t->body);
+    if (word == 0) {
+        s->body = NULL;
+        s->fresh = false;
+        return MPS_E_NOTFOUND;
+    }
+    return mps_likely(mps_table_shape(seg, word, s)) ? mps_table_seek(seg, s, key, f) : MPS_E_RETRY;
+}
+
+__attribute__((flatten)) mps_status mps_table_lookup(mps_seg *seg, const mps_table *t, const mps_enc *key, mps_shape *s,
+                                                     mps_found *f)
+{
+    mps_status st = mps_table_find(seg, t, key, s, f);
+    return mps_likely(st != MPS_E_RETRY) ? st : MPS_E_CORRUPT;
 }
 
 /* ---- index ---- */

@@ -94,68 +94,44 @@ static inline uint64_t mps_table_hash(mps_seg *seg, mps_value key)
     return mps_value_tag(key) == MPS_TAG_ALIAS ? mps_alias_hash(seg, key) : mps_value_hash_far(key.w0, seg->seed);
 }
 
-/* The second part of mps_table_seek_near, where an alias has the hash of the key: begins anew, and looks into aliases too. */
-__attribute__((cold)) mps_status mps_table_seek_alias(mps_seg *seg, const mps_shape *s, mps_value key, mps_found *f);
+#define MPS_HIT_STEPS 64u /* index slots that mps_table_hit looks at */
 
-/* Finds an inline key: MPS_OK, MPS_E_NOTFOUND and the place for it, or MPS_E_RETRY when the index makes no sense. This is the path
- * that all the speed depends on, so it is in the caller's own code. */
-__attribute__((always_inline)) static inline mps_status mps_table_seek_near(mps_seg *seg, const mps_shape *s,
-                                                                            mps_value key, mps_found *f)
+/* The entry of an inline key. This is the path that all the speed depends on: in the caller's own code, all in registers. NULL: *st is
+ * MPS_E_NOTFOUND, or MPS_E_RETRY when it takes mps_table_lookup to know. */
+__attribute__((always_inline)) static inline mps_entry *mps_table_hit(mps_seg *seg, const mps_table *t,
+                                                                      const mps_enc *key, mps_status *st)
 {
-    const uint64_t bits = mps_value_key_bits(key.w0), hash = mps_value_hash(key, seg->seed);
-    const uint32_t mask = s->mask, fragment = mps_table_fragment(s, hash);
+    mps_shape s;
+    const uint64_t word = mps_load64(&t->body);
+    *st = MPS_E_RETRY;
+    if (mps_unlikely(key->data != NULL || !mps_table_shape(seg, word, &s))) {
+        *st = word == 0 ? MPS_E_NOTFOUND : MPS_E_RETRY;
+        return NULL;
+    }
+    const mps_value k = key->value;
+    const uint64_t bits = mps_value_key_bits(k.w0), hash = mps_value_hash(k, seg->seed);
+    const uint32_t mask = s.mask, fragment = mps_table_fragment(&s, hash);
     uint32_t i = (uint32_t)hash & mask;
-    f->hash = hash;
-    f->vacant = true;
-    for (uint64_t left = (uint64_t)mask + 1; mps_likely(left > 0); left--, i = (i + 1) & mask) {
-        uint32_t slot = mps_load32(&s->body->index[i]);
+    for (uint32_t left = MPS_HIT_STEPS; mps_likely(left > 0); left--, i = (i + 1) & mask) {
+        uint32_t slot = mps_load32(&s.body->index[i]);
         uint32_t number = (slot & mask) - MPS_INDEX_FIRST;
-        if (mps_likely((slot & ~mask) == fragment && number < s->capacity)) {
-            mps_entry *e = &s->entries[number];
+        if (mps_likely((slot & ~mask) == fragment && number < s.capacity)) {
+            mps_entry *e = &s.entries[number];
             mps_value stored = mps_value_load(&e->key);
-            if (mps_likely(((stored.w0 ^ key.w0) & bits) == 0 && stored.w1 == key.w1)) {
-                f->entry = e;
-                f->number = number;
-                f->slot = i;
-                return MPS_OK;
+            if (mps_likely(((stored.w0 ^ k.w0) & bits) == 0 && stored.w1 == k.w1)) {
+                *st = MPS_OK;
+                return e;
             }
             if (mps_unlikely(mps_value_tag(stored) == MPS_TAG_ALIAS)) {
-                break;
+                return NULL;
             }
         }
         if (slot == MPS_INDEX_EMPTY) {
-            f->slot = f->vacant ? i : f->slot;
-            return MPS_E_NOTFOUND;
-        }
-        if (mps_unlikely(slot == MPS_INDEX_DELETED) && f->vacant) {
-            f->vacant = false;
-            f->slot = i;
+            *st = MPS_E_NOTFOUND;
+            return NULL;
         }
     }
-    return mps_table_seek_alias(seg, s, key, f);
-}
-
-/* The same for a key given out of line. */
-mps_status mps_table_seek_far(mps_seg *seg, const mps_shape *s, const mps_enc *key, mps_found *f);
-/* For any key, where speed does not matter. */
-mps_status mps_table_seek(mps_seg *seg, const mps_shape *s, const mps_enc *key, mps_found *f);
-
-/* Under the guard: the table's body, and the key in it. */
-__attribute__((always_inline)) static inline mps_status mps_table_lookup(mps_seg *seg, const mps_table *t,
-                                                                         const mps_enc *key, mps_shape *s, mps_found *f)
-{
-    uint64_t word = mps_load64(&t->body);
-    if (mps_unlikely(word == 0)) {
-        s->body = NULL;
-        s->fresh = false;
-        return MPS_E_NOTFOUND;
-    }
-    if (mps_unlikely(!mps_table_shape(seg, word, s))) {
-        return MPS_E_CORRUPT;
-    }
-    mps_status st =
-        mps_likely(key->data == NULL) ? mps_table_seek_near(seg, s, key->value, f) : mps_table_seek_far(seg, s, key, f);
-    return mps_likely(st != MPS_E_RETRY) ? st : MPS_E_CORRUPT;
+    return NULL;
 }
 
 static inline uint64_t mps_table_used(uint64_t counts)
@@ -168,7 +144,16 @@ static inline uint64_t mps_table_alive(uint64_t counts)
     return (uint32_t)counts;
 }
 
-/* ---- table_body.c: under the guard, its sequence odd ---- */
+/* ---- table_body.c ---- */
+
+/* Finds any key: MPS_OK, MPS_E_NOTFOUND and the place for it, or MPS_E_RETRY when the index makes no sense. */
+mps_status mps_table_seek(mps_seg *seg, const mps_shape *s, const mps_enc *key, mps_found *f);
+/* The table's body, and the key in it: as mps_table_seek. */
+mps_status mps_table_find(mps_seg *seg, const mps_table *t, const mps_enc *key, mps_shape *s, mps_found *f);
+/* The same under the guard, where nonsense is MPS_E_CORRUPT. */
+mps_status mps_table_lookup(mps_seg *seg, const mps_table *t, const mps_enc *key, mps_shape *s, mps_found *f);
+
+/* Under the guard, its sequence odd. */
 
 /* Builds a body for at least that many entries, those alive in it, and swings it in. */
 mps_status mps_table_rebuild(mps_tx *tx, mps_table *t, mps_shape *s, uint64_t entries);

@@ -5,8 +5,9 @@
 #define SPINS 100
 #define SLICE_MIN_NS 2000000u  /* 2 ms */
 #define SLICE_MAX_NS 50000000u /* 50 ms: a dead owner is noticed within two of them */
-#define DIED 1u                /* the present owner got it from one that died */
-#define DIED_BEFORE 2u         /* nobody has it: the last owner died, and the next one is to be told */
+#define LOOK_UP 2u     /* sleeps of full length after which a holder of the GIL looks at its signals, come what may */
+#define DIED 1u        /* the present owner got it from one that died */
+#define DIED_BEFORE 2u /* nobody has it: the last owner died, and the next one is to be told */
 
 /* A wait that goes on. */
 typedef struct wait {
@@ -14,7 +15,8 @@ typedef struct wait {
     mps_userlock *lock;
     uint64_t deadline; /* MPS_FOREVER: none */
     uint64_t slice_ns;
-    bool take; /* take the lock; else only wait until it is free */
+    uint32_t look_up; /* sleeps of full length until MPS_E_INTR is answered; 0: never without a signal */
+    bool take;        /* take the lock; else only wait until it is free */
     bool slept;
 } wait;
 
@@ -112,6 +114,9 @@ static mps_status sleep_once(wait *w, uint32_t seen)
     }
     w->slept = true;
     mps_status st = mps_os_wait(&w->lock->word, seen | MPS_WAITERS, timeout_ns);
+    if (st == MPS_E_TIMEOUT && w->slice_ns >= SLICE_MAX_NS && w->look_up > 0 && --w->look_up == 0) {
+        return MPS_E_INTR;
+    }
     if (st == MPS_E_TIMEOUT) {
         w->slice_ns = mps_min64(w->slice_ns * 2, SLICE_MAX_NS);
     }
@@ -154,6 +159,7 @@ static mps_status wait_on(wait *w, bool look_at_once)
 static mps_status wait_with(mps_seg *seg, mps_door door, mps_userlock *lock, bool take, uint64_t timeout_ns)
 {
     wait w = {.seg = seg, .lock = lock, .deadline = MPS_FOREVER, .slice_ns = SLICE_MIN_NS, .take = take};
+    w.look_up = door == MPS_DOOR_GIL ? LOOK_UP : 0;
     if (timeout_ns != MPS_FOREVER) {
         uint64_t now = mps_os_now();
         w.deadline = timeout_ns < MPS_FOREVER - now ? now + timeout_ns : MPS_FOREVER;

@@ -30,7 +30,8 @@ typedef struct mps_userlock {
 _Static_assert(sizeof(mps_userlock) == 24, "stored");
 
 /* Takes it. reentrant: the same thread may take it again. timeout_ns 0 tries only, MPS_FOREVER waits. MPS_OK, MPS_E_TIMEOUT,
- * MPS_E_INTR (a signal came: look at it, then call again with the time that is left), MPS_E_CLOSED. */
+ * MPS_E_INTR (look at your signals, then call again with the time that is left: one came, or, with MPS_DOOR_GIL, some time has
+ * passed, since a signal that comes just before a sleep does not end it), MPS_E_CLOSED. */
 mps_status mps_userlock_acquire(mps_seg *seg, mps_door door, mps_userlock *lock, bool reentrant, uint64_t timeout_ns);
 /* Lets go. owner_only: only the thread that holds it may (MPS_E_NOTOWNER). A free lock: MPS_E_NOTOWNER. */
 mps_status mps_userlock_release(mps_seg *seg, mps_userlock *lock, bool owner_only);

@@ -265,6 +265,20 @@ static void test_signal(void)
     place_end(&p);
 }
 
+/* Who holds the GIL is sent to look at its signals every now and then; the time given still is what it was. */
+static void test_looking_up(void)
+{
+    place p = place_make();
+    CHECK_OK(mps_userlock_acquire(p.seg, door, p.lock, false, 0));
+    uint64_t start = mps_os_now();
+    CHECK_STATUS(mps_userlock_acquire(p.seg, MPS_DOOR_GIL, p.lock, false, MPS_FOREVER), MPS_E_INTR);
+    CHECK(mps_os_now() - start < 2000 * MS);
+    CHECK_STATUS(mps_userlock_acquire(p.seg, MPS_DOOR_GIL, p.lock, false, 20 * MS), MPS_E_TIMEOUT);
+    CHECK_STATUS(mps_userlock_acquire(p.seg, door, p.lock, false, 300 * MS), MPS_E_TIMEOUT);
+    CHECK_OK(mps_userlock_release(p.seg, p.lock, false));
+    place_end(&p);
+}
+
 static void *shut_down(void *arg)
 {
     place *p = arg;
@@ -317,6 +331,7 @@ int main(void)
     test_waiter_dies();
     test_fork();
     test_signal();
+    test_looking_up();
     test_closed();
     test_nonsense();
     return 0;

@@ -349,7 +349,8 @@ static void test_journal_room(check_rng *rng)
     for (int round = 0; round < 600; round++) {
         uint64_t n = check_below(rng, N), found;
         for (uint64_t i = 0; i < n; i++) {
-            thing_value(&w, &things[i], check_below(rng, 1 << 20) * 16 + (check_below(rng, 3) == 0 ? 5 : 8 + check_below(rng, 2)));
+            thing_value(&w, &things[i],
+                        check_below(rng, 1 << 20) * 16 + (check_below(rng, 3) == 0 ? 5 : 8 + check_below(rng, 2)));
             encs[i] = things[i].enc;
         }
         int64_t start = (int64_t)check_below(rng, 40), out = (int64_t)check_below(rng, 24);
