@@ -59,10 +59,10 @@ typedef struct mps_lane {
 } mps_lane;
 
 typedef struct mps_slot_head {
-    uint64_t word;  /* generation << 8 | MPS_SLOT_FREE or MPS_SLOT_USED */
-    uint32_t pid;   /* a hint for people, never trusted */
-    int32_t fd;     /* the owner's descriptor of the segment: a hint for those who look for it */
-    uint64_t since; /* monotonic ns when it was claimed: a hint for people */
+    uint64_t word;    /* generation << 8 | MPS_SLOT_FREE or MPS_SLOT_USED */
+    uint32_t pid;     /* a hint for people, never trusted */
+    int32_t fd;       /* the owner's descriptor of the segment: a hint for those who look for it */
+    uint64_t since;   /* monotonic ns when it was claimed: a hint for people */
     uint64_t cleaner; /* token of the process that takes a dead owner's things back (recover.h); 0 nobody */
     uint64_t reserved[4];
 } mps_slot_head;
@@ -145,10 +145,10 @@ struct mps_seg {
     uint32_t users;          /* handles on this attachment in this process; under the process's mutex */
     uint32_t locks;          /* users' locks that this process has taken and not let go of itself, atomic */
     uint32_t mutex;          /* private futex: refs and attachment */
-    uint64_t recovering;  /* thread of ours that holds control->recovery; 0 none */
-    uint32_t recoverers;  /* threads of ours that hold it or want it, atomic */
-    uint32_t freezers;    /* the same of control->freeze */
-    uint32_t dead_seen;   /* 1: an operation met a dead process; the rest of its things waits to be taken back */
+    uint64_t recovering;     /* thread of ours that holds control->recovery; 0 none */
+    uint32_t recoverers;     /* threads of ours that hold it or want it, atomic */
+    uint32_t freezers;       /* the same of control->freeze */
+    uint32_t dead_seen;      /* 1: an operation met a dead process; the rest of its things waits to be taken back */
     uint64_t child_refs;     /* version of refs that was copied for the child */
     uint32_t child_slot, child_token;
     uint64_t child_word;

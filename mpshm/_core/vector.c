@@ -211,7 +211,7 @@ mps_status mps_vector_grow(mps_tx *tx, mps_vector *v, mps_reach *r, uint64_t nee
     if (need > MPS_VECTOR_MAX) {
         return MPS_E_TOOLARGE;
     }
-    uint64_t wanted = mps_min64(need + need / 8 + 8, MPS_VECTOR_MAX);
+    uint64_t wanted = mps_min64(need + need / 4 + 8, MPS_VECTOR_MAX);
     mps_status st = mps_tx_reserve(tx, ROOM_ARRAY);
     if (st == MPS_OK && r->array != NULL) {
         mps_off off = mps_region_off(&tx->seg->region, r->array);

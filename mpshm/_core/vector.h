@@ -10,7 +10,7 @@
  * Readers bound body, capacity and index against the region.
  *
  * Costs: get, set, append, pop at the end O(1) (append amortised); insert and delete O(n - i).
- * Growth by an eighth and at least 8, as list's.
+ * Growth by a quarter and at least 8: list's eighth would copy twice as often where the block can't grow in place.
  */
 #ifndef MPS_VECTOR_H
 #define MPS_VECTOR_H
