@@ -1,4 +1,4 @@
-"""What the journal costs a set: the release build beside one without it.
+"""What crash safety costs a set: the release build beside one without journal and without lists of guards held.
 
 Locks, the note of who holds them, and the question who is alive are in both builds, and not in the difference.
 """
@@ -66,16 +66,16 @@ def rows(fast: bool) -> list[table.Row]:
         cost = [safe / unsafe - 1 for safe, unsafe in zip(*taken.values(), strict=True)]
         found += [
             table.Row(
-                f"{what}, with journal",
+                f"{what}, crash safe",
                 {"mpshm": statistics.median(taken["release"])},
                 spread=table.spread(taken["release"]),
             ),
             table.Row(
-                f"{what}, without",
+                f"{what}, without journal and liveness",
                 {"mpshm": statistics.median(taken["nojournal"])},
                 spread=table.spread(taken["nojournal"]),
             ),
-            table.Row(f"{what}, the journal's part", {"mpshm": statistics.median(cost)}, "", at_most=0.15),
+            table.Row(f"{what}, their part", {"mpshm": statistics.median(cost)}, "", at_most=0.15),
         ]
     return found
 

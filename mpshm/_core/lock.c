@@ -62,7 +62,7 @@ static mps_status look_at_owner(mps_tx *tx, const mps_guard *guard, uint32_t own
     if (alive == 0) {
         return seg->hooks->recover_locks(seg, owner);
     }
-    bool real = alive > 0 && owner_lists(tx, owner, guard);
+    bool real = alive > 0 && (!MPS_LIVENESS || owner_lists(tx, owner, guard));
     if (real || mps_load32(&guard->lock) != owner) {
         *strange = 0;
     } else if (++*strange > STRANGE) {
@@ -165,8 +165,10 @@ static inline void unlock_one(mps_tx *tx)
         mps_store32_release(&guard->seq, seq + 1);
     }
     let_go(guard);
-    mps_barrier();
-    mps_store64(&tx->lane->held[i], 0);
+    if (MPS_LIVENESS) {
+        mps_barrier();
+        mps_store64(&tx->lane->held[i], 0);
+    }
 }
 
 void mps_tx_unlock_last(mps_tx *tx)

@@ -45,8 +45,10 @@ mps_status mps_tx_lock_frozen(mps_tx *tx, mps_guard *guard);
 static inline mps_status mps_tx_lock(mps_tx *tx, mps_guard *guard)
 {
     mps_assert(tx->n_held < MPS_HELD);
-    mps_store64(&tx->lane->held[tx->n_held], mps_region_off(&tx->seg->region, guard));
-    mps_barrier();
+    if (MPS_LIVENESS) {
+        mps_store64(&tx->lane->held[tx->n_held], mps_region_off(&tx->seg->region, guard));
+        mps_barrier();
+    }
     uint32_t free = 0;
     if (mps_unlikely(!mps_cas32(&guard->lock, &free, tx->token))) {
         mps_status st = mps_tx_lock_wait(tx, guard);
@@ -55,7 +57,7 @@ static inline mps_status mps_tx_lock(mps_tx *tx, mps_guard *guard)
             return st;
         }
     }
-    if (mps_unlikely(tx->n_held == 0 && mps_load32(&tx->seg->control->freeze) != 0)) {
+    if (mps_unlikely(MPS_LIVENESS && tx->n_held == 0 && mps_load32(&tx->seg->control->freeze) != 0)) {
         return mps_tx_lock_frozen(tx, guard);
     }
     tx->guards[tx->n_held++] = guard;

@@ -160,7 +160,7 @@ def kill_recovery(scenario: Scenario, first: int, stride: int) -> int:
             if not died:
                 break
             kills += 1
-            m += max(1, stride // 4)
+            m += 1 + m // 4  # the first points closely, the long rest of a recovery ever more widely
         n += stride
 
 
