@@ -6,6 +6,7 @@
 #define WAIT_MIN_NS 2000000u       /* 2 ms */
 #define WAIT_MAX_NS 10000000u      /* 10 ms */
 #define REST_LIMIT_NS 60000000000u /* 60 s: no operation takes that long, but one of a stopped process */
+#define GLANCES 256u
 #define STRANGE 3u /* looks, a sleep apart, after which an owner that can't be one is believed to be none */
 
 /* One try and one sleep on a lock word. *mine: we have it now. Answers the owner's token when the sleep ended without news. */
@@ -62,7 +63,11 @@ static mps_status look_at_owner(mps_tx *tx, const mps_guard *guard, uint32_t own
     if (alive == 0) {
         return seg->hooks->recover_locks(seg, owner);
     }
-    bool real = alive > 0 && (!MPS_LIVENESS || owner_lists(tx, owner, guard));
+    bool real = alive > 0 && !MPS_LIVENESS;
+    /* An owner that takes and leaves it again and again may move from lane to lane under our eyes: so look often. */
+    for (uint32_t i = 0; alive > 0 && !real && i < GLANCES && mps_load32(&guard->lock) == owner; i++) {
+        real = owner_lists(tx, owner, guard);
+    }
     if (real || mps_load32(&guard->lock) != owner) {
         *strange = 0;
     } else if (++*strange > STRANGE) {

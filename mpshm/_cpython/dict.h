@@ -20,6 +20,8 @@ PyObject *mpy_dict_items(PyObject *self, PyObject *unused);
 int mpy_dict_update(mpy_handle *h, PyObject *arg, PyObject *kwds);
 /* Gives up a snapshot of which items [from, n) were not decoded. */
 void mpy_snap_abandon(mpy_handle *h, mps_snap *snap, uint64_t from);
+/* All items as a list; the snapshot is done with. */
+PyObject *mpy_snap_list(mpy_handle *h, mps_snap *snap);
 
 /* ---- iterators ---- */
 

@@ -11,6 +11,22 @@ void mpy_snap_abandon(mpy_handle *h, mps_snap *snap, uint64_t from)
     mps_snap_done(snap);
 }
 
+PyObject *mpy_snap_list(mpy_handle *h, mps_snap *snap)
+{
+    PyObject *made = PyList_New((Py_ssize_t)snap->n_items);
+    uint64_t i = 0;
+    for (; made != NULL && i < snap->n_items; i++) {
+        PyObject *item = mpy_decode_item(h, snap, i);
+        if (item == NULL) {
+            Py_CLEAR(made);
+        } else {
+            PyList_SET_ITEM(made, (Py_ssize_t)i, item);
+        }
+    }
+    mpy_snap_abandon(h, snap, i);
+    return made;
+}
+
 static int table_snapshot(mpy_handle *h, unsigned what, mps_snap *snap)
 {
     mps_snap_init(snap);
@@ -78,18 +94,7 @@ static PyObject *as_list(mpy_handle *h, unsigned what)
     if (table_snapshot(h, what, &snap) < 0) {
         return NULL;
     }
-    PyObject *made = PyList_New((Py_ssize_t)snap.n_items);
-    uint64_t i = 0;
-    for (; made != NULL && i < snap.n_items; i++) {
-        PyObject *item = mpy_decode_item(h, &snap, i);
-        if (item == NULL) {
-            Py_CLEAR(made);
-        } else {
-            PyList_SET_ITEM(made, (Py_ssize_t)i, item);
-        }
-    }
-    mpy_snap_abandon(h, &snap, i);
-    return made;
+    return mpy_snap_list(h, &snap);
 }
 
 PyObject *mpy_dict_keys(PyObject *self, PyObject *unused)

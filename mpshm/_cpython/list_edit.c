@@ -1,7 +1,7 @@
 /* list_edit.c -- many items of a List at once: slices, extend, and what replaces the whole content. */
 #include "list.h"
 
-#include "dict.h" /* mpy_snap_abandon */
+#include "dict.h" /* mpy_snap_list */
 
 /* ---- out ---- */
 
@@ -43,18 +43,7 @@ PyObject *mpy_list_slice(mpy_handle *h, mps_slice slice)
     if (take_snapshot(h, slice, &snap) < 0) {
         return NULL;
     }
-    PyObject *made = PyList_New((Py_ssize_t)snap.n_items);
-    uint64_t i = 0;
-    for (; made != NULL && i < snap.n_items; i++) {
-        PyObject *item = mpy_decode_item(h, &snap, i);
-        if (item == NULL) {
-            Py_CLEAR(made);
-        } else {
-            PyList_SET_ITEM(made, (Py_ssize_t)i, item);
-        }
-    }
-    mpy_snap_abandon(h, &snap, i);
-    return made;
+    return mpy_snap_list(h, &snap);
 }
 
 PyObject *mpy_list_version(PyObject *self, PyObject *unused)
