@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import NamedTuple
 
 from . import _ffi
-from .errors import SegmentCorruptedError, status_error
+from .errors import SegmentCorruptedError, SegmentFullError, status_error
 
 __all__ = [
     "Identity",
@@ -121,7 +121,14 @@ def _ok(status: int, tried: str, object: str) -> int:
 def create_anonymous(size: int, max_size: int) -> int:
     """Make a segment in memory without a name; 0 asks for a default. Returns its address."""
     out = ffi.new("mps_seg **")
-    _ok(lib.mps_seg_create_anonymous(size, max_size, out), "create", "a segment in anonymous memory")
+    try:
+        _ok(lib.mps_seg_create_anonymous(size, max_size, out), "create", "a segment in anonymous memory")
+    except SegmentFullError as full:
+        raise SegmentFullError.because(
+            "cannot create a segment in anonymous memory: the system refused the memory",
+            advice="Ask for a smaller size, or see the system's limits of memory and of a file's size (ulimit -f)",
+            status=full.status,
+        ) from None
     return _address(out[0])
 
 

@@ -148,7 +148,10 @@ _WITH_ERRNO = (-9, -10)
 
 # Statuses that stand for a builtin exception.
 _BUILTINS: dict[int, tuple[type[Exception], str]] = {
-    -1: (MemoryError, "the process has no memory left"),
+    -1: (
+        MemoryError,
+        "the process has no memory, or no addresses, left (see ulimit -v); a smaller max_size needs fewer",
+    ),
     -5: (ReferenceError, "the shared object is gone: its last reference was dropped before this one was used"),
     -6: (KeyError, "it is not there"),
     -11: (TimeoutError, "the time given has passed"),

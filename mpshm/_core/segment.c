@@ -146,7 +146,12 @@ static void label_of(const uint8_t id[16], char label[48])
 
 static uint64_t default_max_size(void)
 {
-    return mps_round_up(mps_max64(mps_os_memory_limit() / 4 * 3, MIN_SIZE), MPS_PAGE);
+    uint64_t most = mps_os_memory_limit() / 4 * 3;
+    uint64_t addresses = mps_os_address_limit();
+    if (addresses != UINT64_MAX) {
+        most = mps_min64(most, addresses / 16); /* a program may have several, and each maps more than its size */
+    }
+    return mps_round_up(mps_max64(most, MIN_SIZE), MPS_PAGE);
 }
 
 /* Address space to map: beyond max_file, room for the journal of a change of very many values (alloc.h). */
