@@ -273,8 +273,20 @@ def is_whole(value):
     return value is None
 
 
-def write_values(d, x, rounds):
-    for n in range(rounds):
+ENOUGH = 20  # what each reader reads at the least while the writer writes, however the system shares its processors
+
+
+def rounds_beside(seen, readers, rounds):
+    """Count the rounds of a writer: so many, and on until each reader has read enough, but not for ever."""
+    end = time.monotonic() + LIMIT_S / 2
+    number = 0
+    while number < rounds or ((len(seen) < readers or min(seen.values()) <= ENOUGH) and time.monotonic() < end):
+        yield number
+        number += 1
+
+
+def write_values(d, x, seen, readers, rounds):
+    for n in rounds_beside(seen, readers, rounds):
         text = whole_text(n)
         d["text"] = text
         d["bytes"] = bytes([n % 256]) * LENGTHS[n % len(LENGTHS)]
@@ -291,7 +303,7 @@ def write_values(d, x, rounds):
     d["done"] = True
 
 
-def read_values(d, x, alive):
+def read_values(d, x, seen, reader, alive):
     reads = 0
     names = ["text", "bytes", "int", "tuple", "mixed"]
     while not d.get("done") and alive():
@@ -308,31 +320,32 @@ def read_values(d, x, alive):
             assert isinstance(value, int)
         d.keys(), d.copy(), len(d), "mixed" in d
         reads += 1
-    assert reads > 20
+        seen[reader] = reads
+    assert reads > ENOUGH
 
 
 def test_reading_beside_a_writer(manager, method):
     """A reader sees every value whole, each snapshot as it was at one moment, and never waits for the writer."""
-    d, x = manager.dict(), manager.list()
-    run(method, write_values, (d, x, 4000), meanwhile=lambda alive: read_values(d, x, alive))
+    d, x, seen = manager.dict(), manager.list(), manager.dict()
+    run(method, write_values, (d, x, seen, 1, 4000), meanwhile=lambda alive: read_values(d, x, seen, 0, alive))
     assert d["done"] is True
 
 
-def write_then_read(number, d, x, rounds):
+def write_then_read(number, d, x, seen, rounds):
     if number == 0:
-        write_values(d, x, rounds)
+        write_values(d, x, seen, WORKERS - 1, rounds)
     else:
-        read_values(d, x, lambda: True)
+        read_values(d, x, seen, number, lambda: True)
 
 
 def test_two_readers_beside_a_writer(manager):
     """The same with two reading processes."""
-    d, x = manager.dict(), manager.list()
-    run_workers("fork", write_then_read, d, x, 3000)
+    d, x, seen = manager.dict(), manager.list(), manager.dict()
+    run_workers("fork", write_then_read, d, x, seen, 3000)
 
 
-def write_references(manager, d, rounds):
-    for n in range(rounds):
+def write_references(manager, d, seen, rounds):
+    for n in rounds_beside(seen, 1, rounds):
         d["inner"] = manager.list([n, n])
         if n % 3 == 0:
             del d["inner"]
@@ -341,7 +354,7 @@ def write_references(manager, d, rounds):
 
 def test_reading_references_beside_a_writer(manager):
     """A reference that was read is an object that lives, though the writer drops it at once."""
-    d = manager.dict()
+    d, seen = manager.dict(), manager.dict()
 
     def read(alive):
         found = 0
@@ -351,11 +364,12 @@ def test_reading_references_beside_a_writer(manager):
                 left, right = inner
                 assert left == right
                 found += 1
-        assert found > 10
+                seen["reader"] = found
+        assert found > ENOUGH
 
     manager.segment.recover()
     objects = manager.segment.stats().objects
-    run("fork", write_references, (manager, d, 3000), meanwhile=read)
+    run("fork", write_references, (manager, d, seen, 3000), meanwhile=read)
     d.clear()
     manager.segment.recover()
     assert manager.segment.stats().objects == objects

@@ -85,16 +85,12 @@ def test_start_method_is_multiprocessings(run):
 
 
 def test_import_costs_little(run):
-    """Importing costs at most 15 ms more than multiprocessing, in the best of some runs.
-
-    On a machine where multiprocessing itself takes more than 25 ms, the limit grows with that.
-    """
+    """Importing brings few modules beyond multiprocessing's own; the time it takes is in the benchmarks."""
     code = (
-        "import time; start = time.perf_counter(); import multiprocessing; between = time.perf_counter(); "
-        "import mpshm; print(between - start, time.perf_counter() - between)"
+        "import sys, multiprocessing; before = set(sys.modules); import mpshm; "
+        "print(*(name for name in set(sys.modules) - before if not name.startswith('mpshm')))"
     )
-    theirs, ours = (min(times) for times in zip(*(map(float, run(code).split()) for _ in range(7)), strict=True))
-    assert ours < max(0.015, 0.8 * theirs)
+    assert len(run(code).split()) <= 25
 
 
 def test_leaving_with_everything_in_use(run):
