@@ -25,7 +25,7 @@ import mpshm
 from mpshm import _binding
 
 LIMIT_S = 20
-WAIT_S = 2.0  # far above the 100 ms that a dead owner may cost, and far below a hang
+WAIT_S = 5.0  # far above the 100 ms that a dead owner may cost, far below a hang, also on a busy machine
 
 
 def dies_in(things: Things, act: Callable[[Things], object], n: int) -> bool:
