@@ -155,6 +155,23 @@ void mps_object_drain(mps_tx *tx)
     }
 }
 
+mps_status mps_object_settle(mps_seg *seg, mps_door door, mps_object *obj)
+{
+    mps_tx tx;
+    mps_status st = mps_tx_begin(seg, &tx, door);
+    if (st != MPS_OK) {
+        return st;
+    }
+    st = mps_tx_lock(&tx, &obj->guard);
+    if (st == MPS_OK) {
+        st = mps_tx_commit(&tx);
+    } else {
+        mps_tx_abort(&tx);
+    }
+    mps_tx_end(&tx);
+    return st;
+}
+
 /* ---- holding ---- */
 
 static uint64_t *free_hold(mps_tx *tx)

@@ -117,6 +117,9 @@ mps_status mps_hold_drop(mps_tx *tx);
 
 /* Takes dying blocks of the lane apart until none is left. Operations of their own. */
 mps_status mps_limbo_drain(mps_tx *tx);
+/* Waits for the change of the object that is going on, if there is one. Who has just taken obj.lock calls it: a change that had the
+ * guard before knows nothing of the lock, and what is read now would be overtaken by it. An operation of its own. */
+mps_status mps_object_settle(mps_seg *seg, mps_door door, mps_object *obj);
 /* The hook of slots.h at the end of an operation. */
 void mps_object_drain(mps_tx *tx);
 

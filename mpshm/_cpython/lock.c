@@ -61,6 +61,23 @@ static int acquire_args(PyObject *const *args, Py_ssize_t n, PyObject *names, ui
     return blocking < 0 ? -1 : as_timeout(all[1], blocking != 0, timeout_ns);
 }
 
+/* The lock is ours: what others had begun to change before is done, too. 1 or -1. */
+static int taken(mpy_handle *h)
+{
+    mps_object *obj = mpy_object(h);
+    uint32_t kind = mps_load32(&obj->mortal.kind);
+    if (kind == MPS_KIND_LOCK || kind == MPS_KIND_RLOCK) {
+        return 1; /* guards nothing of ours */
+    }
+    mps_status st = mps_object_settle(h->seg, MPS_DOOR_GIL, obj);
+    if (mps_likely(st == MPS_OK)) {
+        return 1;
+    }
+    (void)mps_userlock_release(h->seg, &obj->user, true);
+    mpy_fail(h, st, "acquire the lock of a");
+    return -1;
+}
+
 /* 1 it is ours, 0 the time has passed, -1. Signals are looked at, and the deadline is kept. */
 static int acquire(mpy_handle *h, bool reentrant, uint64_t timeout_ns)
 {
@@ -70,7 +87,7 @@ static int acquire(mpy_handle *h, bool reentrant, uint64_t timeout_ns)
     for (;;) {
         mps_status st = mps_userlock_acquire(h->seg, MPS_DOOR_GIL, lock, reentrant, left);
         if (mps_likely(st == MPS_OK)) {
-            return 1;
+            return taken(h);
         }
         if (st == MPS_E_TIMEOUT) {
             return 0;

@@ -126,6 +126,23 @@ def test_locks(manager, method):
     assert x == [total] and ns.n == total and value.value == 2 * total
 
 
+def count_with_and_without_lock(number, d, value, rounds):
+    for _ in range(rounds):
+        with value.lock:
+            value.value += 1
+        value.add(1)
+        with d.lock:
+            d["a"] = d["a"] + 1
+        d.incr("a")
+
+
+def test_lock_waits_for_changes_begun_before(manager):
+    """Who has the lock is not overtaken by a change that began before it was taken."""
+    d, value = manager.dict(a=0), manager.Value("i", 0)
+    run_workers("fork", count_with_and_without_lock, d, value, 10_000)
+    assert d["a"] == value.value == 2 * 10_000 * WORKERS
+
+
 # Entries and items
 
 
