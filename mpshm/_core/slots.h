@@ -92,7 +92,7 @@ enum { MPS_STATE_NEW = 0, MPS_STATE_READY = 1, MPS_STATE_CLOSED = 2, MPS_STATE_B
 /* The words all processes look at; a cache line of its own in the header. */
 typedef struct mps_control {
     uint32_t state;    /* MPS_STATE_* */
-    uint32_t recovery; /* lock word: who recovers dead slots just now */
+    uint32_t recovery; /* lock word: who frees a dead process's guards just now; 0 nobody */
     uint32_t freeze;   /* lock word: who has stopped all changes (check, shrink); 0 nobody */
     uint32_t reserved;
     uint64_t recoveries; /* slots taken back from dead processes since the start */
