@@ -180,7 +180,7 @@ class BaseManager:
 
     def _create(self, cls: type[_H]) -> _H:
         """Make an empty object of `cls` in the segment."""
-        return cls._in(self._usable())
+        return cls._in(self._usable())._managed()
 
     def _number_of_objects(self) -> int:
         return self._usable().stats().objects

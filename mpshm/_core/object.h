@@ -27,10 +27,29 @@ enum {
     MPS_KIND_NAMESPACE = MPS_KIND_MAGIC | 4,
     MPS_KIND_LOCK = MPS_KIND_MAGIC | 5,
     MPS_KIND_RLOCK = MPS_KIND_MAGIC | 6,
-    MPS_KIND_BLOB = MPS_KIND_MAGIC | 7,        /* an immutable large value: value.h */
+    MPS_KIND_BLOB = MPS_KIND_MAGIC | 7, /* an immutable large value: value.h */
+    MPS_KIND_SET = MPS_KIND_MAGIC | 8,
+    MPS_KIND_DEQUE = MPS_KIND_MAGIC | 9,
+    MPS_KIND_QUEUE = MPS_KIND_MAGIC | 10,
+    MPS_KIND_JOINABLE_QUEUE = MPS_KIND_MAGIC | 11,
+    MPS_KIND_SIMPLE_QUEUE = MPS_KIND_MAGIC | 12,
+    MPS_KIND_SEMAPHORE = MPS_KIND_MAGIC | 13,
+    MPS_KIND_BOUNDED_SEMAPHORE = MPS_KIND_MAGIC | 14,
+    MPS_KIND_CONDITION = MPS_KIND_MAGIC | 15,
+    MPS_KIND_EVENT = MPS_KIND_MAGIC | 16,
+    MPS_KIND_BARRIER = MPS_KIND_MAGIC | 17,
+    MPS_KIND_RAW = MPS_KIND_MAGIC | 18,        /* bytes that programs change as they like */
+    MPS_KIND_ARRAY = MPS_KIND_MAGIC | 19,      /* numbers of one type */
+    MPS_KIND_INSTANCE = MPS_KIND_MAGIC | 20,   /* the state of an object of a user's class */
     MPS_KIND_TABLE_BODY = MPS_KIND_MAGIC | 64, /* not objects: mortal blocks only */
     MPS_KIND_ARRAY_BODY = MPS_KIND_MAGIC | 65,
+    MPS_KIND_DEQUE_BODY = MPS_KIND_MAGIC | 66,
+    MPS_KIND_RING_CHUNK = MPS_KIND_MAGIC | 67,
 };
+
+/* Bits of an object's flags; the rest is the kind's own. */
+#define MPS_FLAG_MANAGED \
+    1u /* made by a manager: where threading's and multiprocessing's behaviour differ, as threading's */
 
 typedef struct mps_mortal {
     uint32_t kind;   /* MPS_KIND_* */

@@ -157,7 +157,7 @@ void mps_os_sleep(uint64_t ns)
  * the first call tells it from those that had the address before. */
 uint64_t mps_os_thread_id(void)
 {
-    static _Thread_local uint64_t id;
+    static _Thread_local uint64_t id __attribute__((tls_model("initial-exec")));
     if (mps_unlikely(id == 0)) {
         uint64_t milliseconds = mps_os_now() / 1000000u;
         id = milliseconds << 44 | ((uint64_t)(uintptr_t)&id >> 3 & (((uint64_t)1 << 44) - 1));

@@ -14,7 +14,7 @@
 #include "refs.h"
 
 #define MPS_MAGIC 0x316d687370706du /* "mpshm1" with a marker, little-endian */
-#define MPS_VERSION 1u
+#define MPS_VERSION 2u
 #define MPS_HEADER_BYTES (3u * MPS_PAGE)
 
 typedef struct mps_header {

@@ -260,6 +260,17 @@ static PyObject *handle_serial(PyObject *self, void *closure)
     return PyLong_FromUnsignedLongLong(mpy_handle_of(self)->serial);
 }
 
+/* Says that a manager made the object. */
+static PyObject *handle_managed(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    uint32_t *flags = &mpy_object(mpy_handle_of(self))->mortal.flags;
+    mps_store32(flags, mps_load32(flags) | MPS_FLAG_MANAGED);
+    return Py_NewRef(self);
+}
+
+PyDoc_STRVAR(managed_doc, "_managed($self, /)\n--\n\nSay of a new object that a manager made it, so that it behaves as "
+                          "threading's does where multiprocessing's differs; return it.");
 PyDoc_STRVAR(
     in_doc,
     "_in($type, segment, /)\n--\n\nA new, empty object of exactly this class in a segment; __init__ is not called.");
@@ -269,6 +280,7 @@ PyDoc_STRVAR(
 
 static PyMethodDef handle_methods[] = {
     {"_in", handle_in, METH_O | METH_CLASS, in_doc},
+    {"_managed", handle_managed, METH_NOARGS, managed_doc},
     {"__reduce_ex__", MPY_FUNCTION(handle_reduce), METH_FASTCALL, reduce_doc},
     {"__reduce__", MPY_FUNCTION(handle_reduce), METH_FASTCALL, reduce_doc},
     {0},

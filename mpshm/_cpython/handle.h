@@ -65,6 +65,12 @@ static inline mps_object *mpy_object(const mpy_handle *h)
     return mps_region_at(&h->seg->region, h->off);
 }
 
+/* Whether a manager made it: then it behaves as threading's, and else as multiprocessing's. */
+static inline bool mpy_is_managed(const mpy_handle *h)
+{
+    return (mps_load32(&mpy_object(h)->mortal.flags) & MPS_FLAG_MANAGED) != 0;
+}
+
 /* Whether every process may still use the segment. */
 static inline bool mpy_is_open(const mpy_handle *h)
 {

@@ -14,7 +14,7 @@
 #include "table.h"
 
 /* Shared objects that Python has a type for: index kind - MPS_KIND_MAGIC. */
-#define MPY_KINDS 8u
+#define MPY_KINDS 40u
 
 struct mpy_dict_iter;
 struct mpy_pickling;
