@@ -39,12 +39,15 @@ int mps_os_live_held(int fd, uint64_t index);
 
 /* Sleeps while *word == expected, timeout_ns at most (0: no wait at all). MPS_OK, MPS_E_TIMEOUT or MPS_E_INTR. */
 mps_status mps_os_wait(uint32_t *word, uint32_t expected, uint64_t timeout_ns);
-void mps_os_wake(uint32_t *word, uint32_t count);
+/* How many were woken. */
+uint32_t mps_os_wake(uint32_t *word, uint32_t count);
 
 uint64_t mps_os_now(void);
 void mps_os_sleep(uint64_t ns);
 mps_status mps_os_random(void *out, size_t n);
 uint64_t mps_os_thread_id(void); /* unique among the living threads of this process, never 0 */
+/* Processors that this process may run on. */
+uint32_t mps_os_processors(void);
 uint32_t mps_os_pid(void);
 uint32_t mps_os_user(void);
 /* Bytes of memory that this process may hope for: the smaller of physical memory and its cgroup's limit. */

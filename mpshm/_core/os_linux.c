@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <linux/falloc.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -203,10 +204,17 @@ mps_status mps_os_wait(uint32_t *word, uint32_t expected, uint64_t timeout_ns)
     }
 }
 
-void mps_os_wake(uint32_t *word, uint32_t count)
+uint32_t mps_os_wake(uint32_t *word, uint32_t count)
 {
     int n = count > INT_MAX ? INT_MAX : (int)count;
-    (void)syscall(SYS_futex, word, FUTEX_WAKE, n, NULL, NULL, 0);
+    long woken = syscall(SYS_futex, word, FUTEX_WAKE, n, NULL, NULL, 0);
+    return woken > 0 ? (uint32_t)woken : 0;
+}
+
+uint32_t mps_os_processors(void)
+{
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? (uint32_t)CPU_COUNT(&set) : 2;
 }
 
 /* ---- the rest ---- */

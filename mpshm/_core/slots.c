@@ -248,7 +248,7 @@ static void settle_in(mps_seg *seg, uint32_t slot, uint64_t word)
     seg->token = mps_token_make(word, slot);
     seg->head = mps_slot_head_at(seg, slot);
     seg->body = mps_slot_body_at(seg, slot);
-    seg->locks = 0; /* another owner's from now on */
+    seg->locks = seg->gil_locks = 0; /* another owner's from now on */
     seg->gil_lanes = (1u << MPS_GIL_LANES) - 1;
     __atomic_store_n(&seg->free_lanes, (1u << MPS_LANES) - (1u << MPS_GIL_LANES), __ATOMIC_RELEASE);
     memset(seg->cached, 0, sizeof(seg->cached));
@@ -359,6 +359,8 @@ mps_status mps_slots_attach(mps_seg *seg)
 {
     mps_mutex_lock(&process.mutex);
     seg->child_fd = seg->live_fd = -1;
+    seg->processors = mps_os_processors();
+    seg->spin_credit = 1;
     uint32_t slot = 0;
     uint64_t word = 0;
     mps_status st = install_fork_handlers();
@@ -400,7 +402,7 @@ void mps_slots_use(mps_seg *seg)
 bool mps_slots_unuse(mps_seg *seg)
 {
     mps_mutex_lock(&process.mutex);
-    bool last = --seg->users == 0 && __atomic_load_n(&seg->locks, __ATOMIC_RELAXED) == 0;
+    bool last = --seg->users == 0 && __atomic_load_n(&seg->locks, __ATOMIC_RELAXED) + seg->gil_locks == 0;
     if (last) {
         take_out(seg);
     }

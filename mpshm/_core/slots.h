@@ -144,12 +144,16 @@ struct mps_seg {
     struct mps_refmap *refs; /* floor 4: what this process refers to */
     uint32_t users;          /* handles on this attachment in this process; under the process's mutex */
     uint32_t locks;          /* users' locks that this process has taken and not let go of itself, atomic */
-    uint32_t mutex;          /* private futex: refs and attachment */
-    uint64_t recovering;     /* thread of ours that holds control->recovery; 0 none */
-    uint32_t recoverers;     /* threads of ours that hold it or want it, atomic */
-    uint32_t freezers;       /* the same of control->freeze */
-    uint32_t dead_seen;      /* 1: an operation met a dead process; the rest of its things waits to be taken back */
-    uint64_t child_refs;     /* version of refs that was copied for the child */
+    uint32_t gil_locks; /* the same of threads that held the GIL while they did; may be negative: only the sum counts */
+    uint32_t processors; /* that this process may run on */
+    uint8_t spin_credit; /* whether spinning has paid lately (nap.h); a guess */
+    uint8_t spin_turn;   /* waits since */
+    uint32_t mutex;      /* private futex: refs and attachment */
+    uint64_t recovering; /* thread of ours that holds control->recovery; 0 none */
+    uint32_t recoverers; /* threads of ours that hold it or want it, atomic */
+    uint32_t freezers;   /* the same of control->freeze */
+    uint32_t dead_seen;  /* 1: an operation met a dead process; the rest of its things waits to be taken back */
+    uint64_t child_refs; /* version of refs that was copied for the child */
     uint32_t child_slot, child_token;
     uint64_t child_word;
     int child_fd;                            /* between prepare and parent/child of a fork; -1 otherwise */

@@ -2,23 +2,8 @@
 
 #include "os.h"
 
-#define SPINS 100
-#define SLICE_MIN_NS 2000000u  /* 2 ms */
-#define SLICE_MAX_NS 50000000u /* 50 ms: a dead owner is noticed within two of them */
-#define LOOK_UP 2u     /* sleeps of full length after which a holder of the GIL looks at its signals, come what may */
 #define DIED 1u        /* the present owner got it from one that died */
 #define DIED_BEFORE 2u /* nobody has it: the last owner died, and the next one is to be told */
-
-/* A wait that goes on. */
-typedef struct wait {
-    mps_seg *seg;
-    mps_userlock *lock;
-    uint64_t deadline; /* MPS_FOREVER: none */
-    uint64_t slice_ns;
-    uint32_t look_up; /* sleeps of full length until MPS_E_INTR is answered; 0: never without a signal */
-    bool take;        /* take the lock; else only wait until it is free */
-    bool slept;
-} wait;
 
 /* Sees to it that this process has a slot, so that it can be an owner. */
 static mps_status own_slot(mps_seg *seg, mps_door door)
@@ -53,9 +38,8 @@ static inline void let_go(mps_userlock *lock, uint32_t died)
     if (mps_unlikely(mps_load32(&lock->died) != died)) {
         mps_store32(&lock->died, died);
     }
-    if (mps_unlikely(mps_swap32(&lock->word, 0) & MPS_WAITERS)) {
-        mps_os_wake(&lock->word, 1);
-    }
+    mps_store32_release(&lock->word, 0);
+    mps_wake(&lock->word, &lock->waiters, 1);
 }
 
 static inline uint32_t died_before(const mps_userlock *lock)
@@ -65,129 +49,74 @@ static inline uint32_t died_before(const mps_userlock *lock)
 
 bool mps_userlock_mine(const mps_seg *seg, const mps_userlock *lock)
 {
-    uint32_t owner = mps_load32(&lock->word) & ~MPS_WAITERS;
+    uint32_t owner = mps_load32(&lock->word);
     return owner != 0 && owner == seg->token && mps_load64(&lock->thread) == mps_os_thread_id();
 }
 
 bool mps_userlock_held(mps_seg *seg, mps_userlock *lock)
 {
     uint32_t v = mps_load32(&lock->word);
-    return v != 0 && mps_token_alive(seg, v & ~MPS_WAITERS) == 1;
+    return v != 0 && mps_token_alive(seg, v) == 1;
 }
 
-static bool spin(uint32_t *word)
+/* Takes the word from an owner that is dead, and either keeps the lock or leaves it free: whether the wait is over. */
+static bool succeed(mps_seg *seg, mps_userlock *lock, uint32_t seen, bool take)
 {
-    for (int i = 0; i < SPINS && mps_load32(word) != 0; i++) {
-        mps_pause();
+    if (mps_token_alive(seg, seen) > 0 || !mps_cas32(&lock->word, &seen, seg->token)) {
+        return false;
     }
-    return mps_load32(word) == 0;
-}
-
-/* Takes the lock's word from an owner that is dead; *done: the wait is over. */
-static void succeed(wait *w, uint32_t seen, bool *done)
-{
-    if (mps_token_alive(w->seg, seen & ~MPS_WAITERS) > 0 ||
-        !mps_cas32(&w->lock->word, &seen, w->seg->token | MPS_WAITERS)) {
-        return;
-    }
-    *done = true;
-    if (w->take) {
-        taken(w->lock, DIED);
+    if (take) {
+        taken(lock, DIED);
     } else {
-        let_go(w->lock, DIED_BEFORE);
+        let_go(lock, DIED_BEFORE);
     }
+    return true;
 }
 
-/* Sleeps once; MPS_OK: look again. */
-static mps_status sleep_once(wait *w, uint32_t seen)
+/* Looks once: whether the wait is over. *seen: what the word was, if not. */
+static bool look(mps_seg *seg, mps_userlock *lock, bool take, bool ask, uint32_t *seen)
 {
-    uint64_t timeout_ns = w->slice_ns;
-    if (w->deadline != MPS_FOREVER) {
-        uint64_t now = mps_os_now();
-        if (now >= w->deadline) {
-            return MPS_E_TIMEOUT;
+    while ((*seen = mps_load32(&lock->word)) == 0) {
+        if (!take) {
+            return true;
         }
-        timeout_ns = mps_min64(timeout_ns, w->deadline - now);
+        if (mps_cas32(&lock->word, seen, seg->token)) {
+            taken(lock, died_before(lock));
+            return true;
+        }
     }
-    if ((seen & MPS_WAITERS) == 0 && !mps_cas32(&w->lock->word, &seen, seen | MPS_WAITERS)) {
-        return MPS_OK;
-    }
-    w->slept = true;
-    mps_status st = mps_os_wait(&w->lock->word, seen | MPS_WAITERS, timeout_ns);
-    if (st == MPS_E_TIMEOUT && w->slice_ns >= SLICE_MAX_NS && w->look_up > 0 && --w->look_up == 0) {
-        return MPS_E_INTR;
-    }
-    if (st == MPS_E_TIMEOUT) {
-        w->slice_ns = mps_min64(w->slice_ns * 2, SLICE_MAX_NS);
-    }
-    return st == MPS_E_INTR ? st : MPS_OK;
+    return ask && succeed(seg, lock, *seen, take);
 }
 
-/* Waits without the GIL until the lock is free (and takes it), its owner is dead (and succeeds it), or the time is over. Who
- * has slept takes the lock with the waiters bit, since others may sleep too. */
-static mps_status wait_on(wait *w, bool look_at_once)
+/* Waits until the lock is free (and takes it), its owner is dead (and succeeds it), or the time is over. */
+static mps_status wait_for(mps_seg *seg, mps_door door, mps_userlock *lock, bool take, uint64_t timeout_ns)
 {
-    for (bool look = look_at_once;; look = true) {
-        uint32_t seen = mps_load32(&w->lock->word);
-        if (seen == 0) {
-            if (!w->take) {
-                return MPS_OK;
-            }
-            if (mps_cas32(&w->lock->word, &seen, w->seg->token | (w->slept ? MPS_WAITERS : 0))) {
-                taken(w->lock, died_before(w->lock));
-                return MPS_OK;
-            }
-            continue;
-        }
-        bool done = false;
-        if (look) {
-            succeed(w, seen, &done);
-        }
-        if (done) {
-            return MPS_OK;
-        }
-        if (mps_load32(&w->seg->control->state) != MPS_STATE_READY) {
-            return mps_load32(&w->seg->control->state) == MPS_STATE_CLOSED ? MPS_E_CLOSED : MPS_E_CORRUPT;
-        }
-        mps_status st = sleep_once(w, seen);
-        if (st != MPS_OK) {
-            return st;
-        }
+    uint32_t seen;
+    if (timeout_ns == 0) {
+        return look(seg, lock, take, true, &seen) ? MPS_OK : MPS_E_TIMEOUT;
     }
-}
-
-static mps_status wait_with(mps_seg *seg, mps_door door, mps_userlock *lock, bool take, uint64_t timeout_ns)
-{
-    wait w = {.seg = seg, .lock = lock, .deadline = MPS_FOREVER, .slice_ns = SLICE_MIN_NS, .take = take};
-    w.look_up = door == MPS_DOOR_GIL ? LOOK_UP : 0;
-    if (timeout_ns != MPS_FOREVER) {
-        uint64_t now = mps_os_now();
-        w.deadline = timeout_ns < MPS_FOREVER - now ? now + timeout_ns : MPS_FOREVER;
+    mps_nap nap;
+    mps_nap_begin(&nap, seg, door, timeout_ns);
+    nap.patient = mps_load32(&lock->word) == seg->token; /* the thread that has it may need the GIL to let go */
+    mps_status st = MPS_OK;
+    while (st == MPS_OK && !look(seg, lock, take, nap.slept, &seen)) {
+        st = mps_nap_wait(&nap, &lock->word, seen, &lock->waiters);
     }
-    /* A thread of our own process may need the GIL before it lets go. */
-    bool ours = (mps_load32(&lock->word) & ~MPS_WAITERS) == seg->token;
-    if (timeout_ns == 0 || (!ours && spin(&lock->word))) {
-        mps_status st = wait_on(&(wait){.seg = seg, .lock = lock, .take = take}, true);
-        if (st != MPS_E_TIMEOUT || timeout_ns == 0) {
-            return st;
-        }
-    }
-    void *gil = mps_door_leave(door);
-    mps_status st = wait_on(&w, false);
-    mps_door_enter(door, gil);
-    if (!take && w.slept) {
-        mps_os_wake(&lock->word, 1); /* the wake that ended our sleep was meant for one who takes the lock */
+    mps_nap_end(&nap);
+    if (nap.slept && !take) {
+        mps_wake(&lock->word, &lock->waiters, 1); /* the wake-up was meant for one who takes the lock */
     }
     return st;
 }
 
 /* A process that has a lock stays attached even without a handle: leaving would look like its death. */
-static mps_status count_lock(mps_seg *seg, mps_status st)
+static inline void count_locks(mps_seg *seg, mps_door door, uint32_t n)
 {
-    if (st == MPS_OK) {
-        __atomic_fetch_add(&seg->locks, 1, __ATOMIC_RELAXED);
+    if (mps_likely(door == MPS_DOOR_GIL)) {
+        seg->gil_locks += n;
+    } else {
+        __atomic_fetch_add(&seg->locks, n, __ATOMIC_RELAXED);
     }
-    return st;
 }
 
 mps_status mps_userlock_acquire(mps_seg *seg, mps_door door, mps_userlock *lock, bool reentrant, uint64_t timeout_ns)
@@ -199,7 +128,8 @@ mps_status mps_userlock_acquire(mps_seg *seg, mps_door door, mps_userlock *lock,
     uint32_t free = 0;
     if (mps_likely(mps_cas32(&lock->word, &free, seg->token))) {
         taken(lock, died_before(lock));
-        return count_lock(seg, MPS_OK);
+        count_locks(seg, door, 1);
+        return MPS_OK;
     }
     if (reentrant && mps_userlock_mine(seg, lock)) {
         uint32_t depth = mps_load32(&lock->depth);
@@ -209,25 +139,51 @@ mps_status mps_userlock_acquire(mps_seg *seg, mps_door door, mps_userlock *lock,
         mps_store32(&lock->depth, depth + 1);
         return MPS_OK;
     }
-    return count_lock(seg, wait_with(seg, door, lock, true, timeout_ns));
+    st = wait_for(seg, door, lock, true, timeout_ns);
+    if (st == MPS_OK) {
+        count_locks(seg, door, 1);
+    }
+    return st;
 }
 
-mps_status mps_userlock_release(mps_seg *seg, mps_userlock *lock, bool owner_only)
+/* Lets go wholly of a lock that is held. */
+static inline void release(mps_seg *seg, mps_door door, mps_userlock *lock, uint32_t owner)
 {
-    uint32_t v = mps_load32(&lock->word);
-    if ((v & ~MPS_WAITERS) == 0 || (owner_only && !mps_userlock_mine(seg, lock))) {
+    if (mps_likely(owner == seg->token)) {
+        count_locks(seg, door, UINT32_MAX);
+    }
+    let_go(lock, 0);
+}
+
+mps_status mps_userlock_release(mps_seg *seg, mps_door door, mps_userlock *lock, bool owner_only)
+{
+    uint32_t owner = mps_load32(&lock->word);
+    if (owner == 0 || (owner_only && !mps_userlock_mine(seg, lock))) {
         return MPS_E_NOTOWNER;
     }
     uint32_t depth = mps_load32(&lock->depth);
     if (owner_only && depth > 1) {
         mps_store32(&lock->depth, depth - 1);
     } else {
-        if ((v & ~MPS_WAITERS) == seg->token) {
-            __atomic_fetch_sub(&seg->locks, 1, __ATOMIC_RELAXED);
-        }
-        let_go(lock, 0);
+        release(seg, door, lock, owner);
     }
     return MPS_OK;
+}
+
+mps_status mps_userlock_release_all(mps_seg *seg, mps_door door, mps_userlock *lock, bool owner_only, uint32_t *depth)
+{
+    uint32_t owner = mps_load32(&lock->word);
+    if (owner == 0 || (owner_only && !mps_userlock_mine(seg, lock))) {
+        return MPS_E_NOTOWNER;
+    }
+    *depth = mps_load32(&lock->depth);
+    release(seg, door, lock, owner);
+    return MPS_OK;
+}
+
+void mps_userlock_deepen(mps_userlock *lock, uint32_t depth)
+{
+    mps_store32(&lock->depth, depth);
 }
 
 mps_status mps_userlock_wait(mps_seg *seg, mps_door door, mps_userlock *lock, uint64_t timeout_ns)
@@ -236,5 +192,5 @@ mps_status mps_userlock_wait(mps_seg *seg, mps_door door, mps_userlock *lock, ui
     if (st != MPS_OK || mps_load32(&lock->word) == 0 || mps_userlock_mine(seg, lock)) {
         return st;
     }
-    return wait_with(seg, door, lock, false, timeout_ns);
+    return wait_for(seg, door, lock, false, timeout_ns);
 }

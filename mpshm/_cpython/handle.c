@@ -190,7 +190,7 @@ static PyObject *handle_in(PyObject *cls, PyObject *segment)
 /* Whether this process holds the object's lock. */
 static bool holds_lock(const mpy_handle *h)
 {
-    return h->seg->token != 0 && (mps_load32(&mpy_object(h)->user.word) & ~MPS_WAITERS) == h->seg->token;
+    return h->seg->token != 0 && mps_load32(&mpy_object(h)->user.word) == h->seg->token;
 }
 
 static void handle_dealloc(PyObject *self)

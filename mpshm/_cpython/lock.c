@@ -3,9 +3,7 @@
  * All are the same word in the object's head. Lock: anybody may release it. RLock and a container's: the thread that has
  * it may take it again, and no other may release it.
  */
-#include "handle.h"
-#include "os.h"
-#include "step.h"
+#include "waiting.h"
 
 /* A container's lock. */
 typedef struct object_lock {
@@ -13,53 +11,6 @@ typedef struct object_lock {
 } object_lock;
 
 /* ---- what all have in common ---- */
-
-/* A timeout in seconds, -1 or None for ever, as nanoseconds. */
-static int as_timeout(PyObject *timeout, bool blocking, uint64_t *timeout_ns)
-{
-    *timeout_ns = blocking ? MPS_FOREVER : 0;
-    if (timeout == NULL || timeout == Py_None) {
-        return 0;
-    }
-    double seconds = PyFloat_AsDouble(timeout);
-    if (seconds == -1 && PyErr_Occurred()) {
-        return -1;
-    }
-    if (seconds == -1) {
-        return 0;
-    }
-    if (!blocking) {
-        PyErr_SetString(PyExc_ValueError, "can't specify a timeout for a non-blocking call");
-        return -1;
-    }
-    if (!(seconds >= 0)) {
-        PyErr_SetString(PyExc_ValueError, "timeout value must be a non-negative number");
-        return -1;
-    }
-    if (seconds > (double)(INT64_MAX / 1000000000)) {
-        PyErr_SetString(PyExc_OverflowError, "timeout value is too large");
-        return -1;
-    }
-    *timeout_ns = (uint64_t)__builtin_ceil(seconds * 1e9);
-    return 0;
-}
-
-/* acquire(blocking=True, timeout=None); multiprocessing's locks call the first one block. */
-static int acquire_args(PyObject *const *args, Py_ssize_t n, PyObject *names, uint64_t *timeout_ns)
-{
-    static const char *const known[] = {"blocking", "timeout", "block", NULL};
-    PyObject *all[3] = {NULL};
-    if (!mpy_count_args("acquire", n, 0, 2) || !mpy_step_args("acquire", args, n, names, known, 0, all)) {
-        return -1;
-    }
-    if (all[0] != NULL && all[2] != NULL) {
-        PyErr_SetString(PyExc_TypeError, "acquire() got both 'blocking' and 'block'");
-        return -1;
-    }
-    PyObject *given = all[0] != NULL ? all[0] : all[2];
-    int blocking = given == NULL ? 1 : PyObject_IsTrue(given);
-    return blocking < 0 ? -1 : as_timeout(all[1], blocking != 0, timeout_ns);
-}
 
 /* The lock is ours: what others had begun to change before is done, too. 1 or -1. */
 static int taken(mpy_handle *h)
@@ -73,7 +24,7 @@ static int taken(mpy_handle *h)
     if (mps_likely(st == MPS_OK)) {
         return 1;
     }
-    (void)mps_userlock_release(h->seg, &obj->user, true);
+    (void)mps_userlock_release(h->seg, MPS_DOOR_GIL, &obj->user, true);
     mpy_fail(h, st, "acquire the lock of a");
     return -1;
 }
@@ -81,35 +32,26 @@ static int taken(mpy_handle *h)
 /* 1 it is ours, 0 the time has passed, -1. Signals are looked at, and the deadline is kept. */
 static int acquire(mpy_handle *h, bool reentrant, uint64_t timeout_ns)
 {
-    mps_userlock *lock = &mpy_object(h)->user;
-    uint64_t began = timeout_ns == 0 || timeout_ns == MPS_FOREVER ? 0 : mps_os_now();
-    uint64_t left = timeout_ns;
-    for (;;) {
-        mps_status st = mps_userlock_acquire(h->seg, MPS_DOOR_GIL, lock, reentrant, left);
-        if (mps_likely(st == MPS_OK)) {
-            return taken(h);
-        }
-        if (st == MPS_E_TIMEOUT) {
-            return 0;
-        }
-        if (st != MPS_E_INTR) {
-            mpy_fail(h, st, "acquire a");
-            return -1;
-        }
-        if (PyErr_CheckSignals() < 0) {
-            return -1;
-        }
-        if (began != 0) {
-            uint64_t passed = mps_os_now() - began;
-            left = passed < timeout_ns ? timeout_ns - passed : 0;
-        }
+    mpy_wait w;
+    mpy_wait_begin(&w, timeout_ns);
+    mps_status st;
+    do {
+        st = mps_userlock_acquire(h->seg, MPS_DOOR_GIL, &mpy_object(h)->user, reentrant, w.left_ns);
+    } while (mps_unlikely(st != MPS_OK) && mpy_wait_again(&w, &st));
+    if (mps_likely(st == MPS_OK)) {
+        return taken(h);
     }
+    if (st == MPS_E_TIMEOUT) {
+        return 0;
+    }
+    mpy_fail(h, st, "acquire a");
+    return -1;
 }
 
 static PyObject *acquire_method(mpy_handle *h, bool reentrant, PyObject *const *args, Py_ssize_t n, PyObject *names)
 {
     uint64_t timeout_ns = MPS_FOREVER;
-    if ((n > 0 || names != NULL) && acquire_args(args, n, names, &timeout_ns) < 0) {
+    if ((n > 0 || names != NULL) && mpy_acquire_args(h, args, n, names, &timeout_ns) < 0) {
         return NULL;
     }
     int got = acquire(h, reentrant, timeout_ns);
@@ -118,7 +60,7 @@ static PyObject *acquire_method(mpy_handle *h, bool reentrant, PyObject *const *
 
 static PyObject *release_method(mpy_handle *h, bool owner_only)
 {
-    mps_status st = mps_userlock_release(h->seg, &mpy_object(h)->user, owner_only);
+    mps_status st = mps_userlock_release(h->seg, MPS_DOOR_GIL, &mpy_object(h)->user, owner_only);
     if (mps_likely(st == MPS_OK)) {
         Py_RETURN_NONE;
     }

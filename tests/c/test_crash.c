@@ -464,8 +464,8 @@ static void op_lock(mps_seg *seg)
     mps_userlock *lock = &((mps_object *)mps_region_at(&seg->region, t.lock))->user;
     CHECK_OK(mps_userlock_acquire(seg, door, lock, true, 0));
     CHECK_OK(mps_userlock_acquire(seg, door, lock, true, 0));
-    CHECK_OK(mps_userlock_release(seg, lock, true));
-    CHECK_OK(mps_userlock_release(seg, lock, true));
+    CHECK_OK(mps_userlock_release(seg, MPS_DOOR_FREE, lock, true));
+    CHECK_OK(mps_userlock_release(seg, MPS_DOOR_FREE, lock, true));
 }
 
 typedef struct operation {
@@ -650,7 +650,7 @@ static void use(void)
     mps_userlock *lock = &((mps_object *)mps_region_at(&seg->region, t.lock))->user;
     uint64_t before = contents();
     CHECK_OK(mps_userlock_acquire(seg, door, lock, false, 0));
-    CHECK_OK(mps_userlock_release(seg, lock, false));
+    CHECK_OK(mps_userlock_release(seg, MPS_DOOR_FREE, lock, false));
     set(seg, t.dict, 16 * 5000, 16 * 5000 + 7);
     pop(seg, t.dict, 16 * 5000, false);
     append(seg, t.list, 16 * 5000 + 8);

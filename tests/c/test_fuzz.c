@@ -257,7 +257,7 @@ static void on_lock(mps_seg *seg, mps_off off)
 {
     mps_userlock *lock = &((mps_object *)mps_region_at(&seg->region, off))->user;
     if (mps_userlock_acquire(seg, door, lock, true, below(2) * 1000) == MPS_OK) {
-        (void)mps_userlock_release(seg, lock, true);
+        (void)mps_userlock_release(seg, MPS_DOOR_FREE, lock, true);
     }
     (void)mps_userlock_held(seg, lock);
     (void)mps_userlock_wait(seg, door, lock, 1000);

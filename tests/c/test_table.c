@@ -454,7 +454,7 @@ static void test_busy(void)
     CHECK_OK(mps_table_get(w.seg, door, table, &k.enc, &copy));
     check_copy(&w, &copy, 7, false);
     t->object.user.thread--;
-    CHECK_OK(mps_userlock_release(w.seg, &t->object.user, true));
+    CHECK_OK(mps_userlock_release(w.seg, MPS_DOOR_FREE, &t->object.user, true));
     mps_ref_drop(w.seg, door, table);
     world_end(&w);
 }

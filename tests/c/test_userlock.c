@@ -64,8 +64,8 @@ static int wait_for(pid_t pid)
 static void test_depth(void)
 {
     place p = place_make();
-    CHECK_STATUS(mps_userlock_release(p.seg, p.lock, true), MPS_E_NOTOWNER);
-    CHECK_STATUS(mps_userlock_release(p.seg, p.lock, false), MPS_E_NOTOWNER);
+    CHECK_STATUS(mps_userlock_release(p.seg, MPS_DOOR_FREE, p.lock, true), MPS_E_NOTOWNER);
+    CHECK_STATUS(mps_userlock_release(p.seg, MPS_DOOR_FREE, p.lock, false), MPS_E_NOTOWNER);
     CHECK(!mps_userlock_held(p.seg, p.lock));
     for (int i = 0; i < 5; i++) {
         CHECK_OK(mps_userlock_acquire(p.seg, door, p.lock, true, 0));
@@ -76,10 +76,10 @@ static void test_depth(void)
     CHECK_OK(mps_userlock_wait(p.seg, door, p.lock, 0));
     for (int i = 0; i < 5; i++) {
         CHECK(mps_userlock_held(p.seg, p.lock));
-        CHECK_OK(mps_userlock_release(p.seg, p.lock, true));
+        CHECK_OK(mps_userlock_release(p.seg, MPS_DOOR_FREE, p.lock, true));
     }
     CHECK(!mps_userlock_held(p.seg, p.lock) && !mps_userlock_mine(p.seg, p.lock));
-    CHECK_STATUS(mps_userlock_release(p.seg, p.lock, true), MPS_E_NOTOWNER);
+    CHECK_STATUS(mps_userlock_release(p.seg, MPS_DOOR_FREE, p.lock, true), MPS_E_NOTOWNER);
     place_end(&p);
 }
 
@@ -89,9 +89,9 @@ static void *other_thread(void *arg)
     CHECK(!mps_userlock_mine(p->seg, p->lock) && mps_userlock_held(p->seg, p->lock));
     CHECK_STATUS(mps_userlock_acquire(p->seg, door, p->lock, true, 0), MPS_E_TIMEOUT);
     CHECK_STATUS(mps_userlock_wait(p->seg, door, p->lock, 2 * MS), MPS_E_TIMEOUT);
-    CHECK_STATUS(mps_userlock_release(p->seg, p->lock, true), MPS_E_NOTOWNER);
+    CHECK_STATUS(mps_userlock_release(p->seg, MPS_DOOR_FREE, p->lock, true), MPS_E_NOTOWNER);
     CHECK_STATUS(mps_userlock_pass(p->seg, p->lock), MPS_E_BUSY);
-    CHECK_OK(mps_userlock_release(p->seg, p->lock, false));
+    CHECK_OK(mps_userlock_release(p->seg, MPS_DOOR_FREE, p->lock, false));
     return NULL;
 }
 
@@ -119,7 +119,7 @@ static void *count(void *arg)
     for (int i = 0; i < 3000; i++) {
         CHECK_OK(mps_userlock_acquire(c->p->seg, door, c->p->lock, true, MPS_FOREVER));
         *c->value += 1; /* guarded by nothing else */
-        CHECK_OK(mps_userlock_release(c->p->seg, c->p->lock, true));
+        CHECK_OK(mps_userlock_release(c->p->seg, MPS_DOOR_FREE, c->p->lock, true));
         if (i % 64 == 0) {
             CHECK_OK(mps_userlock_wait(c->p->seg, door, c->p->lock, MPS_FOREVER));
         }
@@ -163,10 +163,10 @@ static void test_death(void)
         CHECK_OK(mps_userlock_acquire(p.seg, door, p.lock, round == 1, round == 2 ? 0 : MPS_FOREVER));
         CHECK(mps_os_now() - start < 100 * MS);
         CHECK(p.lock->died == 1 && p.lock->depth == 1 && mps_userlock_mine(p.seg, p.lock));
-        CHECK_OK(mps_userlock_release(p.seg, p.lock, true));
+        CHECK_OK(mps_userlock_release(p.seg, MPS_DOOR_FREE, p.lock, true));
         CHECK_OK(mps_userlock_acquire(p.seg, door, p.lock, false, 0));
         CHECK(p.lock->died == 0);
-        CHECK_OK(mps_userlock_release(p.seg, p.lock, false));
+        CHECK_OK(mps_userlock_release(p.seg, MPS_DOOR_FREE, p.lock, false));
     }
     place_end(&p);
 }
@@ -182,7 +182,7 @@ static void test_death_while_waiting(void)
     CHECK(!mps_userlock_held(p.seg, p.lock));
     CHECK_OK(mps_userlock_acquire(p.seg, door, p.lock, true, 0));
     CHECK(p.lock->died == 1);
-    CHECK_OK(mps_userlock_release(p.seg, p.lock, true));
+    CHECK_OK(mps_userlock_release(p.seg, MPS_DOOR_FREE, p.lock, true));
     CHECK(p.lock->died == 0);
     place_end(&p);
 }
@@ -198,14 +198,14 @@ static void test_waiter_dies(void)
     place p = place_make();
     CHECK_OK(mps_userlock_acquire(p.seg, door, p.lock, true, 0));
     pid_t pid = child(wait_until_killed, &p);
-    while ((mps_load32(&p.lock->word) & MPS_WAITERS) == 0) {
+    while (mps_load32(&p.lock->waiters) == 0) {
         mps_os_sleep(MS);
     }
     kill(pid, SIGKILL);
     CHECK(wait_for(pid) == SIGKILL);
-    CHECK_OK(mps_userlock_release(p.seg, p.lock, true));
+    CHECK_OK(mps_userlock_release(p.seg, MPS_DOOR_FREE, p.lock, true));
     CHECK_OK(mps_userlock_acquire(p.seg, door, p.lock, true, 0));
-    CHECK_OK(mps_userlock_release(p.seg, p.lock, true));
+    CHECK_OK(mps_userlock_release(p.seg, MPS_DOOR_FREE, p.lock, true));
     CHECK(mps_load32(&p.lock->word) == 0);
     place_end(&p);
 }
@@ -214,7 +214,7 @@ static void test_waiter_dies(void)
 static void inherit(place *p)
 {
     CHECK(!mps_userlock_mine(p->seg, p->lock) && mps_userlock_held(p->seg, p->lock));
-    CHECK_STATUS(mps_userlock_release(p->seg, p->lock, true), MPS_E_NOTOWNER);
+    CHECK_STATUS(mps_userlock_release(p->seg, MPS_DOOR_FREE, p->lock, true), MPS_E_NOTOWNER);
     CHECK_STATUS(mps_userlock_acquire(p->seg, door, p->lock, true, 0), MPS_E_TIMEOUT);
 }
 
@@ -223,7 +223,7 @@ static void test_fork(void)
     place p = place_make();
     CHECK_OK(mps_userlock_acquire(p.seg, door, p.lock, true, 0));
     CHECK(wait_for(child(inherit, &p)) == 0);
-    CHECK_OK(mps_userlock_release(p.seg, p.lock, true));
+    CHECK_OK(mps_userlock_release(p.seg, MPS_DOOR_FREE, p.lock, true));
     place_end(&p);
 }
 
@@ -261,7 +261,7 @@ static void test_signal(void)
     CHECK_STATUS(mps_userlock_acquire(p.seg, door, p.lock, false, MPS_FOREVER), MPS_E_INTR);
     __atomic_store_n(&s.enough, 1, __ATOMIC_RELAXED);
     CHECK(pthread_join(thread, NULL) == 0);
-    CHECK_OK(mps_userlock_release(p.seg, p.lock, false));
+    CHECK_OK(mps_userlock_release(p.seg, MPS_DOOR_FREE, p.lock, false));
     place_end(&p);
 }
 
@@ -275,7 +275,7 @@ static void test_looking_up(void)
     CHECK(mps_os_now() - start < 2000 * MS);
     CHECK_STATUS(mps_userlock_acquire(p.seg, MPS_DOOR_GIL, p.lock, false, 20 * MS), MPS_E_TIMEOUT);
     CHECK_STATUS(mps_userlock_acquire(p.seg, door, p.lock, false, 300 * MS), MPS_E_TIMEOUT);
-    CHECK_OK(mps_userlock_release(p.seg, p.lock, false));
+    CHECK_OK(mps_userlock_release(p.seg, MPS_DOOR_FREE, p.lock, false));
     place_end(&p);
 }
 
@@ -313,10 +313,10 @@ static void test_nonsense(void)
         (void)mps_userlock_held(p.seg, p.lock);
         (void)mps_userlock_pass(p.seg, p.lock);
         (void)mps_userlock_wait(p.seg, door, p.lock, 0);
-        (void)mps_userlock_release(p.seg, p.lock, true);
+        (void)mps_userlock_release(p.seg, MPS_DOOR_FREE, p.lock, true);
         mps_status st = mps_userlock_acquire(p.seg, door, p.lock, true, 0);
         CHECK(st == MPS_OK || st == MPS_E_TIMEOUT || st == MPS_E_TOOLARGE);
-        (void)mps_userlock_release(p.seg, p.lock, false);
+        (void)mps_userlock_release(p.seg, MPS_DOOR_FREE, p.lock, false);
     }
     place_end(&p);
 }

@@ -22,7 +22,7 @@ BINDING = PACKAGE / "_cpython"
 C_FLOORS = {
     0: "status base racy crash os",
     1: "region",
-    2: "lock userlock journal slots",
+    2: "lock userlock journal nap slots",
     3: "alloc",
     4: "object refs token recover segment names",
     5: "value",

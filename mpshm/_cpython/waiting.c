@@ -1,0 +1,68 @@
+#include "waiting.h"
+
+#include "step.h"
+
+bool mpy_wait_again(mpy_wait *w, mps_status *st)
+{
+    if (*st != MPS_E_INTR) {
+        return false;
+    }
+    if (PyErr_CheckSignals() < 0) {
+        *st = MPY_RAISED;
+        return false;
+    }
+    if (w->began != 0) {
+        uint64_t passed = mps_os_now() - w->began;
+        w->left_ns = passed < w->timeout_ns ? w->timeout_ns - passed : 0;
+    }
+    return true;
+}
+
+int mpy_timeout(const mpy_handle *h, PyObject *timeout, bool blocking, uint64_t *timeout_ns)
+{
+    *timeout_ns = blocking ? MPS_FOREVER : 0;
+    if (timeout == NULL || timeout == Py_None) {
+        return 0;
+    }
+    double seconds = PyFloat_AsDouble(timeout);
+    if (seconds == -1 && PyErr_Occurred()) {
+        return -1;
+    }
+    bool strict = mpy_is_managed(h);
+    if (!blocking && (!strict || seconds == -1)) {
+        return 0;
+    }
+    if (!blocking) {
+        PyErr_SetString(PyExc_ValueError, "can't specify a timeout for a non-blocking call");
+        return -1;
+    }
+    if (strict && seconds == -1) {
+        return 0;
+    }
+    if (seconds != seconds || (strict && seconds < 0)) {
+        PyErr_SetString(PyExc_ValueError, "timeout value must be a non-negative number");
+        return -1;
+    }
+    if (seconds > (double)(INT64_MAX / 1000000000)) {
+        PyErr_SetString(PyExc_OverflowError, "timeout value is too large");
+        return -1;
+    }
+    *timeout_ns = seconds <= 0 ? 0 : (uint64_t)__builtin_ceil(seconds * 1e9);
+    return 0;
+}
+
+int mpy_acquire_args(const mpy_handle *h, PyObject *const *args, Py_ssize_t n, PyObject *names, uint64_t *timeout_ns)
+{
+    static const char *const known[] = {"blocking", "timeout", "block", NULL};
+    PyObject *all[3] = {NULL};
+    if (!mpy_count_args("acquire", n, 0, 2) || !mpy_step_args("acquire", args, n, names, known, 0, all)) {
+        return -1;
+    }
+    if (all[0] != NULL && all[2] != NULL) {
+        PyErr_SetString(PyExc_TypeError, "acquire() got both 'blocking' and 'block'");
+        return -1;
+    }
+    PyObject *given = all[0] != NULL ? all[0] : all[2];
+    int blocking = given == NULL ? 1 : PyObject_IsTrue(given);
+    return blocking < 0 ? -1 : mpy_timeout(h, all[1], blocking != 0, timeout_ns);
+}
