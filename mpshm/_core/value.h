@@ -49,10 +49,11 @@ enum {
     MPS_TAG_UCS4 = 8,
     MPS_TAG_BYTES = 9,
     MPS_TAG_BIGINT = 10, /* two's complement, little-endian; always out of line or inline like bytes */
-    MPS_TAG_PICKLE = 11, /* out of line only */
-    MPS_TAG_KEY = 12,    /* keys only, out of line only */
-    MPS_TAG_REF = 13,    /* w1: offset of a shared object, counted */
-    MPS_TAG_ALIAS = 14,  /* keys only, out of line only */
+    MPS_TAG_PACK = 11,   /* values only: a small container of plain values; inline like bytes */
+    MPS_TAG_PICKLE = 12, /* out of line only */
+    MPS_TAG_KEY = 13,    /* keys only, out of line only */
+    MPS_TAG_REF = 14,    /* w1: offset of a shared object, counted */
+    MPS_TAG_ALIAS = 15,  /* keys only, out of line only */
     MPS_TAG_KIND = 0x3f,
     MPS_TAG_BLOCK = 0x40, /* flag: w1 is a block of its own */
     MPS_TAG_BLOB = 0x80,  /* flag: w1 is a blob, counted */
@@ -124,7 +125,7 @@ static inline bool mps_value_is_inline(mps_value v)
 /* Whether the sixteen bytes are all there is to it: nothing to copy, to count or to free. */
 static inline bool mps_value_is_plain(mps_value v)
 {
-    return (v.w0 & 0xff) <= MPS_TAG_BIGINT;
+    return (v.w0 & 0xff) <= MPS_TAG_PACK;
 }
 
 static inline mps_value mps_value_load(const mps_value *p)
@@ -264,7 +265,7 @@ static inline bool mps_copy_plain(mps_value v, mps_copy *copy)
     }
     copy->data = (const uint8_t *)&copy->value + 2;
     copy->nbytes = (v.w0 >> 8) & 0xff;
-    return tag - MPS_TAG_ASCII <= MPS_TAG_BIGINT - MPS_TAG_ASCII && copy->nbytes <= MPS_INLINE_MAX;
+    return tag - MPS_TAG_ASCII <= MPS_TAG_PACK - MPS_TAG_ASCII && copy->nbytes <= MPS_INLINE_MAX;
 }
 
 /* mps_copy_racy for what is not plain. */

@@ -128,6 +128,7 @@ static PyObject *decode(mpy_handle *h, mps_copy *copy, PyObject **handles)
     case MPS_TAG_UCS4: return mpy_decode_text(tag, copy->data, copy->nbytes);
     case MPS_TAG_BYTES: return PyBytes_FromStringAndSize((const char *)copy->data, (Py_ssize_t)copy->nbytes);
     case MPS_TAG_BIGINT: return _PyLong_FromByteArray(copy->data, copy->nbytes, 1, 1);
+    case MPS_TAG_PACK: return mpy_unpack(h, copy->data, copy->nbytes);
     case MPS_TAG_PICKLE: return decode_pickled(h, copy, 0, handles);
     case MPS_TAG_KEY:
     case MPS_TAG_ALIAS: return decode_pickled(h, copy, copy->aux, handles);

@@ -123,6 +123,10 @@ int mpy_encode_value_slow(mpy_handle *h, PyObject *obj, mps_enc *enc, mpy_hold *
         mpy_enc_set(enc, (mps_value){MPS_TAG_REF, mpy_handle_of(obj)->off});
         return 0;
     }
+    int packed = mpy_pack(obj, enc, hold);
+    if (packed != 0) {
+        return packed < 0 ? -1 : 0;
+    }
     *enc = (mps_enc){.value = {MPS_TAG_PICKLE, 0}};
     PyObject *pickle = NULL;
     if (mpy_pickle(h, obj, &pickle, enc, hold) < 0) {

@@ -48,6 +48,10 @@ PyObject *mpy_int_bytes(PyObject *number);
 /* The stored value as a value to compare with; the copy is to outlive it. */
 void mpy_encode_copy(const mps_copy *copy, mps_enc *enc);
 
+/* A small container of plain values as bytes, kept by hold: 1, 0 when obj is none or has to be pickled, or -1. */
+int mpy_pack(PyObject *obj, mps_enc *enc, mpy_hold *hold);
+PyObject *mpy_unpack(mpy_handle *h, const uint8_t *data, uint64_t nbytes);
+
 /* The pickle of obj: a new bytes object, kept by hold as well as the handles inside; enc gets data and references. */
 int mpy_pickle(mpy_handle *h, PyObject *obj, PyObject **pickle, mps_enc *enc, mpy_hold *hold);
 /* The same with other bytes before it, in two pieces: a new bytes object, not kept. */
