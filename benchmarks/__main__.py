@@ -1,4 +1,4 @@
-"""Run the comparison and print one table: `python -m benchmarks [--fast] [--json FILE] [NAME ...]`."""
+"""Run the comparison and print its tables: `python -m benchmarks [--fast] [--json FILE] [NAME ...]`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from . import table
 
-NAMES = ["dict", "list", "create", "two_readers", "wordcount", "startup", "memory", "journal_cost"]
+NAMES = ["dict", "list", "create", "two_readers", "lock", "counter", "signal", "queue", "wordcount", "startup", "memory", "journal_cost"]
 
 
 def main() -> int:
@@ -26,11 +26,13 @@ def main() -> int:
     rows = []
     for name in args.names or NAMES:
         begun = time.monotonic()
-        rows += importlib.import_module(f"benchmarks.compare.{name}").rows(args.fast)
+        measured = importlib.import_module(f"benchmarks.compare.{name}").rows(args.fast)
         print(f"{name}: {time.monotonic() - begun:.0f} s", file=sys.stderr)
+        table.print_table(measured)
+        print(flush=True)
+        rows += measured
     conditions = table.conditions()
-    table.print_table(rows)
-    print(f"\nMedians; ± is half of the range between the quartiles. {conditions}")
+    print(f"Medians; ± is half of the range between the quartiles. {conditions}")
     if args.json:
         args.json.write_text(json.dumps({"conditions": conditions, "rows": [row._asdict() for row in rows]}, indent=1))
     missed = [row.what for row in rows if row.misses()]

@@ -83,6 +83,7 @@ class Row(NamedTuple):
     manager_at_least: float | None = None  # ours is at least so many times better than Manager
     at_most: float | None = None  # ours by itself, in the unit
     at_least: float | None = None
+    of_peers: dict[str, float] = {}  # ours is at most so many times this peer's (for rates: it at most so many times ours)
 
     def ratio(self, other: str) -> float | None:
         """How many times the other's figure ours is; for rates, the other way round: smaller is always better."""
@@ -99,6 +100,7 @@ class Row(NamedTuple):
             or (self.manager_at_least is not None and manager is not None and 1 / manager < self.manager_at_least)
             or (self.at_most is not None and ours is not None and ours > self.at_most)
             or (self.at_least is not None and ours is not None and ours < self.at_least)
+            or any((ratio := self.ratio(peer)) is not None and ratio > limit for peer, limit in self.of_peers.items())
         )
 
 
@@ -130,7 +132,8 @@ def show(value: float, unit: str) -> str:
 
 def print_table(rows: Sequence[Row]) -> None:
     """The rows in Markdown, the target beside each ratio."""
-    columns = [name for name in IMPLEMENTATIONS if any(name in row.figures for row in rows)]
+    found = dict.fromkeys(name for row in rows for name in row.figures)
+    columns = [name for name in IMPLEMENTATIONS if name in found] + [name for name in found if name not in IMPLEMENTATIONS]
     heads = ["what", *columns, "±", "of builtin", "Manager / ours", "target"]
     lines = [heads, ["---"] * len(heads)]
     for row in rows:
@@ -141,6 +144,7 @@ def print_table(rows: Sequence[Row]) -> None:
             f"Manager / {row.manager_at_least:g}" if row.manager_at_least is not None else "",
             f"at most {show(row.at_most, row.unit)}" if row.at_most is not None else "",
             f"at least {show(row.at_least, row.unit)}" if row.at_least is not None else "",
+            *(f"{peer} x {limit:g} ({row.ratio(peer):.2g})" for peer, limit in row.of_peers.items() if row.ratio(peer)),
         ]
         target = ", ".join(filter(None, targets))
         lines.append(

@@ -3,6 +3,7 @@
  * All are the same word in the object's head. Lock: anybody may release it. RLock and a container's: the thread that has
  * it may take it again, and no other may release it.
  */
+#include "bound.h"
 #include "waiting.h"
 
 /* A container's lock. */
@@ -58,6 +59,12 @@ static PyObject *acquire_method(mpy_handle *h, bool reentrant, PyObject *const *
     return got < 0 ? NULL : PyBool_FromLong(got);
 }
 
+static PyObject *enter(mpy_handle *h, bool reentrant, Py_ssize_t n)
+{
+    return mps_likely(n == 0) ? acquire_method(h, reentrant, NULL, 0, NULL)
+                              : PyErr_Format(PyExc_TypeError, "__enter__() takes no arguments (%zd given)", n);
+}
+
 static PyObject *release_method(mpy_handle *h, bool owner_only)
 {
     mps_status st = mps_userlock_release(h->seg, MPS_DOOR_GIL, &mpy_object(h)->user, owner_only);
@@ -95,16 +102,16 @@ static PyObject *rlock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t
     return acquire_method(mpy_handle_of(self), true, args, n, names);
 }
 
-static PyObject *lock_enter(PyObject *self, PyObject *unused)
+static PyObject *lock_enter(PyObject *self, PyObject *const *args, Py_ssize_t n)
 {
-    (void)unused;
-    return acquire_method(mpy_handle_of(self), false, NULL, 0, NULL);
+    (void)args;
+    return enter(mpy_handle_of(self), false, n);
 }
 
-static PyObject *rlock_enter(PyObject *self, PyObject *unused)
+static PyObject *rlock_enter(PyObject *self, PyObject *const *args, Py_ssize_t n)
 {
-    (void)unused;
-    return acquire_method(mpy_handle_of(self), true, NULL, 0, NULL);
+    (void)args;
+    return enter(mpy_handle_of(self), true, n);
 }
 
 static PyObject *lock_release(PyObject *self, PyObject *unused)
@@ -166,8 +173,6 @@ static PyMethodDef lock_methods[] = {
     {"acquire", MPY_FUNCTION(lock_acquire), METH_FASTCALL | METH_KEYWORDS, acquire_doc},
     {"release", lock_release, METH_NOARGS, release_doc},
     {"locked", lock_locked, METH_NOARGS, locked_doc},
-    {"__enter__", lock_enter, METH_NOARGS, enter_doc},
-    {"__exit__", MPY_FUNCTION(lock_exit), METH_FASTCALL, exit_doc},
     {0},
 };
 
@@ -175,8 +180,6 @@ static PyMethodDef rlock_methods[] = {
     {"acquire", MPY_FUNCTION(rlock_acquire), METH_FASTCALL | METH_KEYWORDS, acquire_doc},
     {"release", rlock_release, METH_NOARGS, release_doc},
     {"locked", lock_locked, METH_NOARGS, locked_doc},
-    {"__enter__", rlock_enter, METH_NOARGS, enter_doc},
-    {"__exit__", MPY_FUNCTION(rlock_exit), METH_FASTCALL, exit_doc},
     {0},
 };
 
@@ -236,10 +239,10 @@ static PyObject *object_acquire(PyObject *self, PyObject *const *args, Py_ssize_
     return acquire_method(container(self), true, args, n, names);
 }
 
-static PyObject *object_enter(PyObject *self, PyObject *unused)
+static PyObject *object_enter(PyObject *self, PyObject *const *args, Py_ssize_t n)
 {
-    (void)unused;
-    return acquire_method(container(self), true, NULL, 0, NULL);
+    (void)args;
+    return enter(container(self), true, n);
 }
 
 static PyObject *object_release(PyObject *self, PyObject *unused)
@@ -287,8 +290,6 @@ static PyMethodDef object_methods[] = {
     {"acquire", MPY_FUNCTION(object_acquire), METH_FASTCALL | METH_KEYWORDS, acquire_doc},
     {"release", object_release, METH_NOARGS, release_doc},
     {"locked", object_locked, METH_NOARGS, locked_doc},
-    {"__enter__", object_enter, METH_NOARGS, enter_doc},
-    {"__exit__", MPY_FUNCTION(object_exit), METH_FASTCALL, exit_doc},
     {0},
 };
 
@@ -318,5 +319,15 @@ int mpy_lock_ready(PyObject *module, mpy_state *state)
     PyTypeObject *rlock = mpy_type_add(module, &rlock_spec, state->handle_type, true);
     state->base[mpy_kind_index(MPS_KIND_RLOCK)] = rlock;
     state->object_lock_type = mpy_type_add(module, &object_spec, NULL, true);
-    return lock == NULL || rlock == NULL || state->object_lock_type == NULL ? -1 : 0;
+    PyTypeObject *object = state->object_lock_type;
+    if (lock == NULL || rlock == NULL || object == NULL ||
+        mpy_bound_add(state, lock, "__enter__", lock_enter, enter_doc) < 0 ||
+        mpy_bound_add(state, lock, "__exit__", lock_exit, exit_doc) < 0 ||
+        mpy_bound_add(state, rlock, "__enter__", rlock_enter, enter_doc) < 0 ||
+        mpy_bound_add(state, rlock, "__exit__", rlock_exit, exit_doc) < 0 ||
+        mpy_bound_add(state, object, "__enter__", object_enter, enter_doc) < 0 ||
+        mpy_bound_add(state, object, "__exit__", object_exit, exit_doc) < 0) {
+        return -1;
+    }
+    return 0;
 }

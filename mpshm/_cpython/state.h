@@ -16,6 +16,8 @@
 /* Shared objects that Python has a type for: index kind - MPS_KIND_MAGIC. */
 #define MPY_KINDS 40u
 
+#define MPY_SPARE_BOUND 4u
+
 struct mpy_dict_iter;
 struct mpy_pickling;
 
@@ -30,6 +32,10 @@ typedef struct mpy_state {
     PyTypeObject *dict_iter_type;
     PyTypeObject *list_iter_type;
     PyTypeObject *sink_type;
+    PyTypeObject *method_type; /* bound.h */
+    PyTypeObject *bound_type;
+    PyObject *spare_bound[MPY_SPARE_BOUND]; /* dead ones to be used again */
+    unsigned n_spare_bound;
     PyTypeObject *pickler_type;    /* made when first needed */
     PyTypeObject *base[MPY_KINDS]; /* Dict, List, ... as C has them */
     PyTypeObject *face[MPY_KINDS]; /* and the subclasses that handles made by C are instances of */
@@ -58,6 +64,8 @@ mpy_state *mpy_state_of_module(PyObject *module);
 PyTypeObject *mpy_type_add(PyObject *module, PyType_Spec *spec, PyTypeObject *base, bool public);
 
 /* Each file makes its own types: 0, or -1 with an exception. Handle first. */
+int mpy_bound_ready(PyObject *module, mpy_state *state);
+void mpy_bound_clear(mpy_state *state);
 int mpy_handle_ready(PyObject *module, mpy_state *state);
 int mpy_dict_ready(PyObject *module, mpy_state *state);
 int mpy_dict_iter_ready(PyObject *module, mpy_state *state);
