@@ -11,7 +11,20 @@ from pathlib import Path
 
 from . import table
 
-NAMES = ["dict", "list", "create", "two_readers", "lock", "counter", "signal", "queue", "wordcount", "startup", "memory", "journal_cost"]
+NAMES = [
+    "dict",
+    "list",
+    "create",
+    "two_readers",
+    "lock",
+    "counter",
+    "signal",
+    "queue",
+    "wordcount",
+    "startup",
+    "memory",
+    "journal_cost",
+]
 
 
 def main() -> int:

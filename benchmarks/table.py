@@ -83,7 +83,9 @@ class Row(NamedTuple):
     manager_at_least: float | None = None  # ours is at least so many times better than Manager
     at_most: float | None = None  # ours by itself, in the unit
     at_least: float | None = None
-    of_peers: dict[str, float] = {}  # ours is at most so many times this peer's (for rates: it at most so many times ours)
+    of_peers: dict[
+        str, float
+    ] = {}  # ours is at most so many times this peer's (for rates: it at most so many times ours)
 
     def ratio(self, other: str) -> float | None:
         """How many times the other's figure ours is; for rates, the other way round: smaller is always better."""
@@ -133,7 +135,9 @@ def show(value: float, unit: str) -> str:
 def print_table(rows: Sequence[Row]) -> None:
     """The rows in Markdown, the target beside each ratio."""
     found = dict.fromkeys(name for row in rows for name in row.figures)
-    columns = [name for name in IMPLEMENTATIONS if name in found] + [name for name in found if name not in IMPLEMENTATIONS]
+    columns = [name for name in IMPLEMENTATIONS if name in found] + [
+        name for name in found if name not in IMPLEMENTATIONS
+    ]
     heads = ["what", *columns, "±", "of builtin", "Manager / ours", "target"]
     lines = [heads, ["---"] * len(heads)]
     for row in rows:
