@@ -102,7 +102,10 @@ class Row(NamedTuple):
             or (self.manager_at_least is not None and manager is not None and 1 / manager < self.manager_at_least)
             or (self.at_most is not None and ours is not None and ours > self.at_most)
             or (self.at_least is not None and ours is not None and ours < self.at_least)
-            or any((ratio := self.ratio(peer)) is not None and ratio > limit for peer, limit in self.of_peers.items())
+            or any(
+                (ratio := self.ratio(peer)) is not None and ratio > limit
+                for peer, limit in (self.of_peers or {}).items()
+            )
         )
 
 
@@ -148,7 +151,11 @@ def print_table(rows: Sequence[Row]) -> None:
             f"Manager / {row.manager_at_least:g}" if row.manager_at_least is not None else "",
             f"at most {show(row.at_most, row.unit)}" if row.at_most is not None else "",
             f"at least {show(row.at_least, row.unit)}" if row.at_least is not None else "",
-            *(f"{peer} x {limit:g} ({row.ratio(peer):.2g})" for peer, limit in row.of_peers.items() if row.ratio(peer)),
+            *(
+                f"{peer} x {limit:g} ({row.ratio(peer):.2g})"
+                for peer, limit in (row.of_peers or {}).items()
+                if row.ratio(peer)
+            ),
         ]
         target = ", ".join(filter(None, targets))
         lines.append(
