@@ -83,9 +83,8 @@ class Row(NamedTuple):
     manager_at_least: float | None = None  # ours is at least so many times better than Manager
     at_most: float | None = None  # ours by itself, in the unit
     at_least: float | None = None
-    of_peers: dict[
-        str, float
-    ] = {}  # ours is at most so many times this peer's (for rates: it at most so many times ours)
+    # ours is at most so many times this peer's (for rates: it at most so many times ours)
+    of_peers: dict[str, float] | None = None
 
     def ratio(self, other: str) -> float | None:
         """How many times the other's figure ours is; for rates, the other way round: smaller is always better."""

@@ -1,4 +1,4 @@
-"""A lock that nobody else wants, and one that two processes want all the time; in a `with` statement, as programs do."""
+"""A lock that nobody else wants, and one that two processes want all the time."""
 
 from __future__ import annotations
 
