@@ -293,4 +293,7 @@ def _wrapper_of(type_: CType) -> type[SynchronizedBase]:
     return made
 
 
+Synchronized._own()
+SynchronizedArray._own()
+SynchronizedString._own()
 _kept.extend(map(_class_of, dict.fromkeys(typecode_to_type.values())))

@@ -10,9 +10,9 @@
 
 typedef struct adder {
     PyObject_HEAD Py_buffer view; /* view.obj is NULL until it is bound */
-    mpy_handle *lock;             /* the lock if it is a Lock or RLock of ours and the numbers are aligned; else NULL */
+    mpy_handle *lock;             /* the lock if it is a Lock or RLock of ours; else NULL */
+    mpy_handle *quick;            /* the same, borrowed, if they are whole numbers; else NULL */
     PyObject *acquire, *release;  /* the lock's methods */
-    uint32_t itemsize;            /* bytes */
     mps_number type;              /* NONE: can't be added to */
 } adder;
 
@@ -71,9 +71,9 @@ static PyObject *adder_bind(PyObject *self, PyObject *const *args, Py_ssize_t n)
     if (a->type != MPS_NUMBER_NONE && (uintptr_t)a->view.buf % (uintptr_t)a->view.itemsize != 0) {
         a->type = MPS_NUMBER_NONE;
     }
-    a->itemsize = (uint32_t)a->view.itemsize;
     if (is_ours(mpy_state_of_type(Py_TYPE(self)), args[1])) {
         a->lock = (mpy_handle *)Py_NewRef(args[1]);
+        a->quick = a->type != MPS_NUMBER_NONE && !mps_number_is_float(a->type) ? a->lock : NULL;
     }
     Py_RETURN_NONE;
 }
@@ -132,8 +132,19 @@ static int addend(const adder *a, PyObject *given, sum *n)
     return n->whole == (uint64_t)-1 && PyErr_Occurred() ? -1 : 0;
 }
 
-static inline PyObject *add_at(adder *a, void *at, PyObject *given)
+static PyObject *refuse(const adder *a)
 {
+    PyErr_SetString(PyExc_TypeError, a->view.obj == NULL ? "add() before __init__()"
+                                                         : "add() takes a Value or an Array of ints or floats only");
+    return NULL;
+}
+
+/* Any number, whatever the lock. */
+__attribute__((noinline)) static PyObject *add_slowly(const adder *a, void *at, PyObject *given)
+{
+    if (a->type == MPS_NUMBER_NONE) {
+        return refuse(a);
+    }
     sum n;
     sum made;
     if (mps_unlikely(addend(a, given, &n) < 0)) {
@@ -152,24 +163,38 @@ static inline PyObject *add_at(adder *a, void *at, PyObject *given)
     return a->type == MPS_NUMBER_UINT64 ? PyLong_FromUnsignedLongLong(made.whole) : PyLong_FromLong((long)made.whole);
 }
 
-static PyObject *refuse(const adder *a)
+/* The commonest by itself: an int of one digit, to an int, beside a free lock. */
+static inline PyObject *add_at(const adder *a, void *at, PyObject *given)
 {
-    PyErr_SetString(PyExc_TypeError, a->view.obj == NULL ? "add() before __init__()"
-                                                         : "add() takes a Value or an Array of ints or floats only");
-    return NULL;
+    int64_t n = 1;
+    mpy_handle *lock = a->quick;
+    if (mps_likely(lock != NULL && (given == NULL || (PyLong_CheckExact(given) && mpy_small_int(given, &n))) &&
+                   mps_adder_enter(lock->seg, mpy_object(lock), lock->off))) {
+        mps_number type = a->type;
+        mps_seg *seg = lock->seg;
+        uint64_t made = mps_number_add(at, type, (uint64_t)n);
+        mps_adder_leave(seg);
+        return mps_likely(type != MPS_NUMBER_UINT64) ? PyLong_FromLong((long)made) : PyLong_FromUnsignedLongLong(made);
+    }
+    return add_slowly(a, at, given);
+}
+
+/* add(n=1), the argument with its name. */
+__attribute__((noinline)) static PyObject *add_named(const adder *a, PyObject *const *args, Py_ssize_t n,
+                                                     PyObject *names)
+{
+    static const char *const known[] = {"n", NULL};
+    PyObject *all[1] = {NULL};
+    return mpy_step_args("add", args, n, names, known, 0, all) ? add_at(a, a->view.buf, all[0]) : NULL;
 }
 
 static PyObject *adder_add(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names)
 {
-    static const char *const known[] = {"n", NULL};
-    adder *a = (adder *)self;
-    PyObject *all[1] = {NULL};
-    if (mps_likely(n <= 1 && names == NULL)) {
-        all[0] = n == 1 ? args[0] : NULL;
-    } else if (!mpy_step_args("add", args, n, names, known, 0, all)) {
-        return NULL;
+    const adder *a = (const adder *)self;
+    if (mps_unlikely(n > 1 || names != NULL)) {
+        return add_named(a, args, n, names);
     }
-    return mps_likely(a->type != MPS_NUMBER_NONE) ? add_at(a, a->view.buf, all[0]) : refuse(a);
+    return add_at(a, a->view.buf, n == 1 ? args[0] : NULL);
 }
 
 static PyObject *array_adder_add(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names)
@@ -230,6 +255,7 @@ static int adder_clear(PyObject *self)
 {
     adder *a = (adder *)self;
     a->type = MPS_NUMBER_NONE;
+    a->quick = NULL;
     PyBuffer_Release(&a->view);
     Py_CLEAR(a->lock);
     Py_CLEAR(a->acquire);
@@ -263,14 +289,43 @@ PyDoc_STRVAR(
     "add($self, index, n=1)\n--\n\nAdd n to the item at index in one step; return its new value. What does not "
     "fit is cut off, as an assignment to the item does.");
 
+static PyMethodDef adder_add_method = {"add", MPY_FUNCTION(adder_add), METH_FASTCALL | METH_KEYWORDS, adder_add_doc};
+static PyMethodDef array_adder_add_method = {"add", MPY_FUNCTION(array_adder_add), METH_FASTCALL | METH_KEYWORDS,
+                                             array_adder_add_doc};
+
+/* The interpreter calls a method fastest on objects of the very type that it was made for. */
+static PyObject *own_add(PyObject *cls, PyMethodDef *method)
+{
+    PyObject *own = PyDescr_NewMethod((PyTypeObject *)cls, method);
+    int done = own == NULL ? -1 : PyObject_SetAttrString(cls, method->ml_name, own);
+    Py_XDECREF(own);
+    return done < 0 ? NULL : Py_NewRef(cls);
+}
+
+static PyObject *adder_own(PyObject *cls, PyObject *unused)
+{
+    (void)unused;
+    return own_add(cls, &adder_add_method);
+}
+
+static PyObject *array_adder_own(PyObject *cls, PyObject *unused)
+{
+    (void)unused;
+    return own_add(cls, &array_adder_add_method);
+}
+
+PyDoc_STRVAR(own_doc, "_own($type, /)\n--\n\nGive a subclass an `add` of its own, which is faster; return it.");
+
 static PyMethodDef adder_methods[] = {
     {"_bind", MPY_FUNCTION(adder_bind), METH_FASTCALL, bind_doc},
+    {"_own", adder_own, METH_NOARGS | METH_CLASS, own_doc},
     {"add", MPY_FUNCTION(adder_add), METH_FASTCALL | METH_KEYWORDS, adder_add_doc},
     {0},
 };
 
 static PyMethodDef array_adder_methods[] = {
     {"_bind", MPY_FUNCTION(adder_bind), METH_FASTCALL, bind_doc},
+    {"_own", array_adder_own, METH_NOARGS | METH_CLASS, own_doc},
     {"add", MPY_FUNCTION(array_adder_add), METH_FASTCALL | METH_KEYWORDS, array_adder_add_doc},
     {0},
 };
