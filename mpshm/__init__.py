@@ -139,16 +139,20 @@ _MODULES = frozenset(
         "resource_sharer",
         "resource_tracker",
         "shared_memory",
-        "sharedctypes",
         "spawn",
         "synchronize",
         "util",
     }
 )
 
+# The same of our own.
+_OWN_MODULES = frozenset({"sharedctypes"})
+
 
 def __getattr__(name: str) -> object:
     """What a newer multiprocessing has beyond the names above, and its modules."""
+    if name in _OWN_MODULES:
+        return import_module(f"{__name__}.{name}")
     if name in _MODULES:
         return import_module(f"multiprocessing.{name}")
     if name in multiprocessing.__all__:
@@ -157,4 +161,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *multiprocessing.__all__, *_MODULES})
+    return sorted({*globals(), *multiprocessing.__all__, *_MODULES, *_OWN_MODULES})

@@ -12,7 +12,7 @@ from multiprocessing import ProcessError
 from multiprocessing.context import BaseContext
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from . import _types, containers, sharing, sync
+from . import _types, arrays, containers, sharing, sync
 from .errors import SegmentClosedError, SegmentNotFoundError
 from .handles import find_segment
 from .segments import AnonymousSegment
@@ -245,6 +245,10 @@ class SyncManager(BaseManager):
         made: containers.Value[_T] = self._create(containers.Value)
         made.set(value)
         return made
+
+    def Array(self, typecode: str, sequence: Iterable[Any], lock: object = True) -> arrays.Array:  # noqa: N802
+        """A shared array. Args: as `array.array`'s; `lock` is ignored, as SyncManager ignores it."""
+        return arrays.Array._filled(self._usable(), typecode, sequence)._managed()
 
     def Namespace(self, /, **kwds: object) -> containers.Namespace:  # noqa: N802
         """A shared namespace with these attributes."""

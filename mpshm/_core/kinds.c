@@ -1,7 +1,9 @@
 #include "cell.h"
+#include "numbers.h"
+#include "raw.h"
 #include "vector.h"
 
-/* A lock is its header alone. */
+/* A lock is its header alone; numbers and raw bytes own nothing besides their block. */
 static mps_status bare_drop(mps_tx *tx, mps_mortal *m, mps_off off, bool *done)
 {
     (void)tx;
@@ -26,6 +28,8 @@ static const mps_kind kinds[] = {
     {MPS_KIND_NAMESPACE, "namespace", sizeof(mps_table), mps_table_drop, mps_table_visit},
     {MPS_KIND_LOCK, "lock", sizeof(mps_object), bare_drop, bare_visit},
     {MPS_KIND_RLOCK, "rlock", sizeof(mps_object), bare_drop, bare_visit},
+    {MPS_KIND_RAW, "raw", sizeof(mps_raw), bare_drop, mps_raw_visit},
+    {MPS_KIND_ARRAY, "array", sizeof(mps_numbers), bare_drop, mps_numbers_visit},
     {MPS_KIND_BLOB, "blob", sizeof(mps_blob), mps_blob_drop, mps_blob_visit},
     {MPS_KIND_TABLE_BODY, "body of a table", 32, mps_table_body_drop, mps_table_body_visit},
     {MPS_KIND_ARRAY_BODY, "body of a list", 32, mps_vector_body_drop, mps_vector_body_visit},

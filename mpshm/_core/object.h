@@ -50,6 +50,8 @@ enum {
 /* Bits of an object's flags; the rest is the kind's own. */
 #define MPS_FLAG_MANAGED \
     1u /* made by a manager: where threading's and multiprocessing's behaviour differ, as threading's */
+#define MPS_FLAG_ADDERS \
+    2u /* of a lock: others may add to what it protects without taking it (adder.h); never taken back */
 
 typedef struct mps_mortal {
     uint32_t kind;   /* MPS_KIND_* */

@@ -177,6 +177,14 @@ static void live_unlock(int fd, uint32_t slot)
     }
 }
 
+/* Says that slots up to this one have been in use. */
+static void raise_top(mps_seg *seg, uint32_t slot)
+{
+    uint32_t top = mps_load32(&seg->control->top_slot);
+    while (top <= slot && !mps_cas32(&seg->control->top_slot, &top, slot + 1)) {
+    }
+}
+
 /* Makes a slot ours whose liveness lock fd has: a free one directly, a dead process's after recovering it in its own name. */
 static mps_status take_slot(mps_seg *seg, uint32_t slot, uint64_t *word_out)
 {
@@ -202,6 +210,8 @@ static mps_status take_slot(mps_seg *seg, uint32_t slot, uint64_t *word_out)
     mps_store32((uint32_t *)&head->fd, (uint32_t)seg->region.fd);
     mps_store64(&head->since, mps_os_now());
     mps_store64(&head->cleaner, 0);
+    mps_store64(&head->adding, 0);
+    raise_top(seg, slot);
     word = (word & ~(uint64_t)0xff) | MPS_SLOT_USED;
     if (mps_token_make(word, slot) == 0) {
         word = next_generation(word) << 8 | MPS_SLOT_USED;

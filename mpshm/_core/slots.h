@@ -64,7 +64,8 @@ typedef struct mps_slot_head {
     int32_t fd;       /* the owner's descriptor of the segment: a hint for those who look for it */
     uint64_t since;   /* monotonic ns when it was claimed: a hint for people */
     uint64_t cleaner; /* token of the process that takes a dead owner's things back (recover.h); 0 nobody */
-    uint64_t reserved[4];
+    uint64_t adding;  /* offset of the lock under which the owner adds to a number just now (adder.h); 0 none */
+    uint64_t reserved[3];
 } mps_slot_head;
 
 typedef struct mps_slot_body {
@@ -91,10 +92,10 @@ enum { MPS_STATE_NEW = 0, MPS_STATE_READY = 1, MPS_STATE_CLOSED = 2, MPS_STATE_B
 
 /* The words all processes look at; a cache line of its own in the header. */
 typedef struct mps_control {
-    uint32_t state;    /* MPS_STATE_* */
-    uint32_t recovery; /* lock word: who frees a dead process's guards just now; 0 nobody */
-    uint32_t freeze;   /* lock word: who has stopped all changes (check, shrink); 0 nobody */
-    uint32_t reserved;
+    uint32_t state;      /* MPS_STATE_* */
+    uint32_t recovery;   /* lock word: who frees a dead process's guards just now; 0 nobody */
+    uint32_t freeze;     /* lock word: who has stopped all changes (check, shrink); 0 nobody */
+    uint32_t top_slot;   /* one more than the highest slot that was ever claimed */
     uint64_t recoveries; /* slots taken back from dead processes since the start */
     uint64_t reserved2[5];
 } mps_control;

@@ -119,7 +119,7 @@ static mpy_handle *handle_alloc(mpy_state *state, PyTypeObject *cls, mps_seg *se
     return h;
 }
 
-PyObject *mpy_handle_make(mpy_state *state, PyTypeObject *cls, PyObject *segment, uint32_t kind)
+PyObject *mpy_handle_make_by(mpy_state *state, PyTypeObject *cls, PyObject *segment, mpy_maker *make, void *what)
 {
     mps_seg *seg = seg_of(state, segment);
     mpy_handle *h = seg == NULL ? NULL : handle_alloc(state, cls, seg, segment);
@@ -128,7 +128,7 @@ PyObject *mpy_handle_make(mpy_state *state, PyTypeObject *cls, PyObject *segment
     }
     mps_status st = MPS_OK;
     do {
-        st = mps_object_new(seg, MPS_DOOR_GIL, kind, mps_kind_find(kind)->size, &h->off, &h->serial);
+        st = make(seg, what, &h->off, &h->serial);
     } while (st == MPS_E_INTR && mpy_again(h, &st));
     if (st != MPS_OK) {
         h->off = 0;
@@ -137,6 +137,17 @@ PyObject *mpy_handle_make(mpy_state *state, PyTypeObject *cls, PyObject *segment
         return NULL;
     }
     return (PyObject *)h;
+}
+
+static mps_status make_empty(mps_seg *seg, void *what, mps_off *off, uint64_t *serial)
+{
+    const mps_kind *kind = what;
+    return mps_object_new(seg, MPS_DOOR_GIL, kind->kind, kind->size, off, serial);
+}
+
+PyObject *mpy_handle_make(mpy_state *state, PyTypeObject *cls, PyObject *segment, uint32_t kind)
+{
+    return mpy_handle_make_by(state, cls, segment, make_empty, (void *)mps_kind_find(kind));
 }
 
 PyObject *mpy_handle_wrap(mpy_state *state, mps_seg *seg, PyObject *segment, mps_off off)
@@ -158,6 +169,15 @@ PyObject *mpy_handle_wrap(mpy_state *state, mps_seg *seg, PyObject *segment, mps
     return (PyObject *)h;
 }
 
+PyObject *mpy_default_segment(mpy_state *state)
+{
+    if (state->default_segment == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "configure() was not called: there is no default segment");
+        return NULL;
+    }
+    return PyObject_CallNoArgs(state->default_segment);
+}
+
 PyObject *mpy_handle_new(PyTypeObject *cls, PyObject *args, PyObject *kwds)
 {
     (void)args;
@@ -167,11 +187,7 @@ PyObject *mpy_handle_new(PyTypeObject *cls, PyObject *args, PyObject *kwds)
     if (kind == 0) {
         return NULL;
     }
-    if (state->default_segment == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "configure() was not called: there is no default segment");
-        return NULL;
-    }
-    PyObject *segment = PyObject_CallNoArgs(state->default_segment);
+    PyObject *segment = mpy_default_segment(state);
     PyObject *made = segment == NULL ? NULL : mpy_handle_make(state, cls, segment, kind);
     Py_XDECREF(segment);
     return made;

@@ -26,6 +26,11 @@ typedef struct mpy_handle {
 
 /* A new, empty shared object of `kind` in `segment`, as an instance of `cls`. */
 PyObject *mpy_handle_make(mpy_state *state, PyTypeObject *cls, PyObject *segment, uint32_t kind);
+/* The same with an object that `make` makes: one of mps_object_new's kind. */
+typedef mps_status mpy_maker(mps_seg *seg, void *what, mps_off *off, uint64_t *serial);
+PyObject *mpy_handle_make_by(mpy_state *state, PyTypeObject *cls, PyObject *segment, mpy_maker *make, void *what);
+/* The segment of objects that are made without a manager: a new reference. */
+PyObject *mpy_default_segment(mpy_state *state);
 /* A handle on an object that this process refers to: takes over one count, and drops it when it fails. */
 PyObject *mpy_handle_wrap(mpy_state *state, mps_seg *seg, PyObject *segment, mps_off off);
 /* tp_new of the types: a new object in the default segment, whatever the arguments. */

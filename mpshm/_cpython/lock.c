@@ -3,6 +3,7 @@
  * All are the same word in the object's head. Lock: anybody may release it. RLock and a container's: the thread that has
  * it may take it again, and no other may release it.
  */
+#include "adding.h"
 #include "bound.h"
 #include "waiting.h"
 
@@ -19,7 +20,7 @@ static int taken(mpy_handle *h)
     mps_object *obj = mpy_object(h);
     uint32_t kind = mps_load32(&obj->mortal.kind);
     if (kind == MPS_KIND_LOCK || kind == MPS_KIND_RLOCK) {
-        return 1; /* guards nothing of ours */
+        return mpy_adders_settle(h); /* guards nothing of ours */
     }
     mps_status st = mps_object_settle(h->seg, MPS_DOOR_GIL, obj);
     if (mps_likely(st == MPS_OK)) {

@@ -225,7 +225,8 @@ static int module_exec(PyObject *module)
     mps_door_install(leave_gil, enter_gil);
     int (*const ready[])(PyObject *, mpy_state *) = {
         mpy_bound_ready,     mpy_handle_ready, mpy_dict_ready,      mpy_dict_iter_ready, mpy_list_ready,
-        mpy_list_iter_ready, mpy_value_ready,  mpy_namespace_ready, mpy_lock_ready,      mpy_pickling_ready,
+        mpy_list_iter_ready, mpy_value_ready,  mpy_namespace_ready, mpy_lock_ready,      mpy_raw_ready,
+        mpy_adder_ready,     mpy_array_ready,  mpy_pickling_ready,
     };
     for (size_t i = 0; i < sizeof ready / sizeof ready[0]; i++) {
         if (ready[i](module, state) < 0) {
@@ -258,6 +259,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
         Py_VISIT(state->face[i]);
     }
     Py_VISIT(state->loads);
+    Py_VISIT(state->array_type);
     Py_VISIT(state->dispatch_table);
     Py_VISIT(state->enum_type);
     Py_VISIT(state->inner);
@@ -278,6 +280,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->inner);
     Py_CLEAR(state->inner_mark);
     Py_CLEAR(state->loads);
+    Py_CLEAR(state->array_type);
     Py_CLEAR(state->dispatch_table);
     Py_CLEAR(state->enum_type);
     Py_CLEAR(state->pickler_type);

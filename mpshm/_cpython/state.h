@@ -41,6 +41,7 @@ typedef struct mpy_state {
     PyTypeObject *face[MPY_KINDS]; /* and the subclasses that handles made by C are instances of */
 
     PyObject *loads;          /* pickle.loads; got when first needed, as what follows */
+    PyObject *array_type;     /* array.array */
     PyObject *dispatch_table; /* copyreg.dispatch_table */
     PyObject *enum_type;      /* enum.Enum */
     PyObject *inner;          /* _types._inner: what a handle inside of a pickled value is rebuilt by */
@@ -74,6 +75,9 @@ int mpy_list_iter_ready(PyObject *module, mpy_state *state);
 int mpy_value_ready(PyObject *module, mpy_state *state);
 int mpy_namespace_ready(PyObject *module, mpy_state *state);
 int mpy_lock_ready(PyObject *module, mpy_state *state);
+int mpy_raw_ready(PyObject *module, mpy_state *state);
+int mpy_adder_ready(PyObject *module, mpy_state *state);
+int mpy_array_ready(PyObject *module, mpy_state *state);
 int mpy_pickling_ready(PyObject *module, mpy_state *state);
 
 static inline unsigned mpy_kind_index(uint32_t kind)

@@ -1,0 +1,61 @@
+#include "raw.h"
+
+#include "racy.h"
+#include "refs.h"
+
+#define MUCH ((uint64_t)1 << 20) /* bytes whose clearing is worth letting go of the GIL */
+
+static uint64_t alignment(uint64_t nbytes)
+{
+    return nbytes >= MPS_CACHE_LINE ? MPS_CACHE_LINE : 16u;
+}
+
+static mps_off data_at(mps_off off, uint64_t nbytes)
+{
+    return mps_round_up(off + sizeof(mps_raw), alignment(nbytes));
+}
+
+/* Clears the data, all of it: the block may have been another's. Nobody else knows of it yet. */
+static void clear(mps_seg *seg, mps_door door, mps_off data, uint64_t nbytes)
+{
+    void *gil = nbytes >= MUCH ? mps_door_leave(door) : NULL;
+    mps_fresh_zero(mps_region_at(&seg->region, data), mps_round_up(nbytes, 8) / 8);
+    if (nbytes >= MUCH) {
+        mps_door_enter(door, gil);
+    }
+}
+
+mps_status mps_raw_new(mps_seg *seg, mps_door door, uint64_t nbytes, mps_off *off, uint64_t *serial)
+{
+    if (nbytes > MPS_RAW_MAX) {
+        return MPS_E_TOOLARGE;
+    }
+    uint64_t gap = alignment(nbytes) - 16;
+    uint64_t all = sizeof(mps_raw) + gap + mps_round_up(nbytes, 8);
+    mps_status st = mps_object_new(seg, door, MPS_KIND_RAW, all, off, serial);
+    if (st != MPS_OK) {
+        return st;
+    }
+    clear(seg, door, data_at(*off, nbytes), nbytes);
+    mps_raw *raw = mps_region_at(&seg->region, *off);
+    mps_store64_release(&raw->nbytes, nbytes);
+    return MPS_OK;
+}
+
+mps_status mps_raw_data(mps_seg *seg, mps_off off, mps_off *data, uint64_t *nbytes)
+{
+    const mps_raw *raw = mps_region_at(&seg->region, off);
+    *nbytes = mps_load64_acquire(&raw->nbytes);
+    *data = data_at(off, *nbytes);
+    return *nbytes <= MPS_RAW_MAX && mps_region_holds(&seg->region, *data, *nbytes) ? MPS_OK : MPS_E_CORRUPT;
+}
+
+mps_status mps_raw_visit(mps_seg *seg, mps_off off, mps_visit *v)
+{
+    mps_off data = 0;
+    uint64_t nbytes = 0;
+    if (mps_raw_data(seg, off, &data, &nbytes) != MPS_OK || mps_alloc_usable(seg, off) < data - off + nbytes) {
+        return v->bad(v, "a raw object is longer than its block");
+    }
+    return MPS_OK;
+}

@@ -1,0 +1,87 @@
+/* raw.c -- Raw: bytes that programs change as they like, as a writable buffer.
+ *
+ * The handle lives as long as a buffer of it does, and with it the object and the mapping of its segment.
+ */
+#include "raw.h"
+
+#include "handle.h"
+
+static mps_status make_raw(mps_seg *seg, void *what, mps_off *off, uint64_t *serial)
+{
+    return mps_raw_new(seg, MPS_DOOR_GIL, *(const uint64_t *)what, off, serial);
+}
+
+static PyObject *raw_sized(PyObject *cls, PyObject *const *args, Py_ssize_t n)
+{
+    mpy_state *state = mpy_state_of_type((PyTypeObject *)cls);
+    if (!mpy_count_args("_sized", n, 2, 2)) {
+        return NULL;
+    }
+    Py_ssize_t wanted = PyNumber_AsSsize_t(args[1], PyExc_OverflowError);
+    if (wanted < 0) {
+        return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_ValueError, "a size in bytes, not %zd", wanted);
+    }
+    uint64_t nbytes = (uint64_t)wanted;
+    PyObject *segment = args[0] == Py_None ? mpy_default_segment(state) : Py_NewRef(args[0]);
+    PyObject *made =
+        segment == NULL ? NULL : mpy_handle_make_by(state, (PyTypeObject *)cls, segment, make_raw, &nbytes);
+    Py_XDECREF(segment);
+    return made;
+}
+
+static int raw_getbuffer(PyObject *self, Py_buffer *view, int flags)
+{
+    mpy_handle *h = mpy_handle_of(self);
+    mps_off data = 0;
+    uint64_t nbytes = 0;
+    mps_status st = mps_raw_data(h->seg, h->off, &data, &nbytes);
+    if (st != MPS_OK) {
+        view->obj = NULL;
+        mpy_fail(h, st, "look into a");
+        return -1;
+    }
+    return PyBuffer_FillInfo(view, self, mps_region_at(&h->seg->region, data), (Py_ssize_t)nbytes, 0, flags);
+}
+
+static PyObject *raw_nbytes(PyObject *self, void *closure)
+{
+    (void)closure;
+    mpy_handle *h = mpy_handle_of(self);
+    mps_off data = 0;
+    uint64_t nbytes = 0;
+    mps_status st = mps_raw_data(h->seg, h->off, &data, &nbytes);
+    return st == MPS_OK ? PyLong_FromUnsignedLongLong(nbytes) : mpy_fail(h, st, "look into a");
+}
+
+PyDoc_STRVAR(sized_doc, "_sized($type, segment, nbytes, /)\n--\n\nSo many bytes, all zero, in a segment; None: the "
+                        "process's default segment.");
+PyDoc_STRVAR(raw_doc, "Bytes in shared memory that every process may change as it likes: a writable buffer.");
+
+static PyMethodDef raw_methods[] = {
+    {"_sized", MPY_FUNCTION(raw_sized), METH_FASTCALL | METH_CLASS, sized_doc},
+    {0},
+};
+
+static PyGetSetDef raw_getset[] = {
+    {"nbytes", raw_nbytes, NULL, "How many bytes there are.", NULL},
+    {0},
+};
+
+static PyType_Slot raw_slots[] = {
+    {Py_tp_doc, (void *)raw_doc}, {Py_tp_new, (void *)mpy_handle_new},      {Py_tp_methods, raw_methods},
+    {Py_tp_getset, raw_getset},   {Py_bf_getbuffer, (void *)raw_getbuffer}, {0},
+};
+
+static PyType_Spec raw_spec = {
+    .name = "mpshm._types.Raw",
+    .basicsize = sizeof(mpy_handle),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+    .slots = raw_slots,
+};
+
+int mpy_raw_ready(PyObject *module, mpy_state *state)
+{
+    PyTypeObject *type = mpy_type_add(module, &raw_spec, state->handle_type, true);
+    state->base[mpy_kind_index(MPS_KIND_RAW)] = type;
+    return type == NULL ? -1 : 0;
+}
