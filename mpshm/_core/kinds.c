@@ -1,4 +1,5 @@
 #include "cell.h"
+#include "deque.h"
 #include "vector.h"
 
 /* A lock is its header alone. */
@@ -27,8 +28,11 @@ static const mps_kind kinds[] = {
     {MPS_KIND_LOCK, "lock", sizeof(mps_object), bare_drop, bare_visit},
     {MPS_KIND_RLOCK, "rlock", sizeof(mps_object), bare_drop, bare_visit},
     {MPS_KIND_BLOB, "blob", sizeof(mps_blob), mps_blob_drop, mps_blob_visit},
+    {MPS_KIND_SET, "set", sizeof(mps_table), mps_table_drop, mps_table_visit},
+    {MPS_KIND_DEQUE, "deque", sizeof(mps_deque), mps_deque_drop, mps_deque_visit},
     {MPS_KIND_TABLE_BODY, "body of a table", 32, mps_table_body_drop, mps_table_body_visit},
     {MPS_KIND_ARRAY_BODY, "body of a list", 32, mps_vector_body_drop, mps_vector_body_visit},
+    {MPS_KIND_DEQUE_BODY, "body of a deque", 32, mps_deque_body_drop, mps_deque_body_visit},
 };
 
 const mps_kind *mps_kind_find(uint32_t kind)

@@ -16,7 +16,7 @@
 /* Shared objects that Python has a type for: index kind - MPS_KIND_MAGIC. */
 #define MPY_KINDS 40u
 
-struct mpy_dict_iter;
+struct mpy_snap_iter;
 struct mpy_pickling;
 
 typedef struct mpy_state {
@@ -27,7 +27,7 @@ typedef struct mpy_state {
 
     PyTypeObject *handle_type;
     PyTypeObject *object_lock_type;
-    PyTypeObject *dict_iter_type;
+    PyTypeObject *snap_iter_type;
     PyTypeObject *list_iter_type;
     PyTypeObject *sink_type;
     PyTypeObject *pickler_type;    /* made when first needed */
@@ -46,7 +46,7 @@ typedef struct mpy_state {
     PyObject *str_address, *str_buffers, *str_dump, *str_clear_memo, *str_keys, *str_reduce_ex, *str_qualname,
         *str_module, *str_name, *str_value;
 
-    struct mpy_dict_iter *iterators; /* iterators over dicts that are under way in this process */
+    struct mpy_snap_iter *iterators; /* iterators over snapshots that are under way in this process */
     struct mpy_pickling *pickling;   /* values that are being pickled just now */
 } mpy_state;
 
@@ -60,9 +60,11 @@ PyTypeObject *mpy_type_add(PyObject *module, PyType_Spec *spec, PyTypeObject *ba
 /* Each file makes its own types: 0, or -1 with an exception. Handle first. */
 int mpy_handle_ready(PyObject *module, mpy_state *state);
 int mpy_dict_ready(PyObject *module, mpy_state *state);
-int mpy_dict_iter_ready(PyObject *module, mpy_state *state);
+int mpy_snap_ready(PyObject *module, mpy_state *state);
 int mpy_list_ready(PyObject *module, mpy_state *state);
 int mpy_list_iter_ready(PyObject *module, mpy_state *state);
+int mpy_set_ready(PyObject *module, mpy_state *state);
+int mpy_deque_ready(PyObject *module, mpy_state *state);
 int mpy_value_ready(PyObject *module, mpy_state *state);
 int mpy_namespace_ready(PyObject *module, mpy_state *state);
 int mpy_lock_ready(PyObject *module, mpy_state *state);
