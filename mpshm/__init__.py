@@ -50,6 +50,7 @@ from . import _binding as _binding  # first: it loads _types
 from . import context, managers
 from ._version import __version__
 from .containers import Dict, List, Namespace
+from .deques import Deque
 from .errors import (
     MpshmError,
     OwnerDiedError,
@@ -63,6 +64,7 @@ from .errors import (
     SegmentVersionError,
 )
 from .segments import AnonymousSegment
+from .sets import Set
 from .sharing import share
 
 Manager = context.default.Manager
@@ -76,6 +78,7 @@ __all__ = [
     "BoundedSemaphore",
     "BufferTooShort",
     "Condition",
+    "Deque",
     "Dict",
     "Event",
     "JoinableQueue",
@@ -102,6 +105,7 @@ __all__ = [
     "SegmentSystemError",
     "SegmentVersionError",
     "Semaphore",
+    "Set",
     "SimpleQueue",
     "TimeoutError",
     "Value",

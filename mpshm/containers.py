@@ -13,7 +13,7 @@ from typing import Any, SupportsIndex, TypeVar
 
 from . import _types
 
-__all__ = ["Dict", "List", "Namespace", "Shared", "Value"]
+__all__ = ["Dict", "List", "Namespace", "Shared", "Value", "mark"]
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -53,7 +53,7 @@ class Shared:
         return repr(self)
 
 
-def _mark(handle: _types.Handle) -> tuple[int, int, int]:
+def mark(handle: _types.Handle) -> tuple[int, int, int]:
     """The same for every handle of one object, in this process."""
     return handle._segment._pointer, handle._offset, handle._serial
 
@@ -89,11 +89,11 @@ class Dict(Shared, _types.Dict[_K, _V]):
     def __deepcopy__(self, memo: dict[object, object]) -> dict[_K, _V]:
         from copy import deepcopy
 
-        mark = _mark(self)
-        if mark in memo:
-            return memo[mark]  # type: ignore[return-value]
+        me = mark(self)
+        if me in memo:
+            return memo[me]  # type: ignore[return-value]
         made: dict[_K, _V] = {}
-        memo[mark] = made
+        memo[me] = made
         made.update((key, deepcopy(value, memo)) for key, value in self._snapshot().items())  # type: ignore[arg-type]
         return made
 
@@ -154,11 +154,11 @@ class List(Shared, _types.List[_T]):
     def __deepcopy__(self, memo: dict[object, object]) -> list[_T]:
         from copy import deepcopy
 
-        mark = _mark(self)
-        if mark in memo:
-            return memo[mark]  # type: ignore[return-value]
+        me = mark(self)
+        if me in memo:
+            return memo[me]  # type: ignore[return-value]
         made: list[_T] = []
-        memo[mark] = made
+        memo[me] = made
         made.extend(deepcopy(item, memo) for item in self._snapshot())  # type: ignore[arg-type]
         return made
 

@@ -12,7 +12,7 @@ from multiprocessing import ProcessError
 from multiprocessing.context import BaseContext
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from . import _types, arrays, containers, sharing, sync
+from . import _types, arrays, containers, deques, sets, sharing, sync
 from .errors import SegmentClosedError, SegmentNotFoundError
 from .handles import find_segment
 from .segments import AnonymousSegment
@@ -238,6 +238,25 @@ class SyncManager(BaseManager):
         made: containers.List[_T] = containers.List._in(segment)
         if content:
             made.extend(content)
+        return made
+
+    def set(self, iterable: Iterable[_T] = (), /) -> sets.Set[_T]:
+        """A shared set.
+
+        Args: as set's. Raises: what set() raises; AssertionError before `start()`; SegmentFullError.
+        """
+        made: sets.Set[_T] = self._create(sets.Set)
+        made.update(iterable)
+        return made
+
+    def deque(self, iterable: Iterable[_T] = (), maxlen: int | None = None) -> deques.Deque[_T]:
+        """A shared deque.
+
+        Args: as `collections.deque`'s. Raises: what deque() raises; AssertionError before `start()`;
+        SegmentFullError.
+        """
+        made: deques.Deque[_T] = self._create(deques.Deque)
+        made.__init__(iterable, maxlen)  # type: ignore[misc]
         return made
 
     def Value(self, typecode: object, value: _T, lock: object = True) -> containers.Value[_T]:  # noqa: N802

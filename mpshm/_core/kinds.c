@@ -1,6 +1,7 @@
 #include "cell.h"
 #include "numbers.h"
 #include "raw.h"
+#include "deque.h"
 #include "vector.h"
 
 /* A lock is its header alone; numbers and raw bytes own nothing besides their block. */
@@ -31,8 +32,11 @@ static const mps_kind kinds[] = {
     {MPS_KIND_RAW, "raw", sizeof(mps_raw), bare_drop, mps_raw_visit},
     {MPS_KIND_ARRAY, "array", sizeof(mps_numbers), bare_drop, mps_numbers_visit},
     {MPS_KIND_BLOB, "blob", sizeof(mps_blob), mps_blob_drop, mps_blob_visit},
+    {MPS_KIND_SET, "set", sizeof(mps_table), mps_table_drop, mps_table_visit},
+    {MPS_KIND_DEQUE, "deque", sizeof(mps_deque), mps_deque_drop, mps_deque_visit},
     {MPS_KIND_TABLE_BODY, "body of a table", 32, mps_table_body_drop, mps_table_body_visit},
     {MPS_KIND_ARRAY_BODY, "body of a list", 32, mps_vector_body_drop, mps_vector_body_visit},
+    {MPS_KIND_DEQUE_BODY, "body of a deque", 32, mps_deque_body_drop, mps_deque_body_visit},
 };
 
 const mps_kind *mps_kind_find(uint32_t kind)

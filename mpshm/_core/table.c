@@ -122,13 +122,6 @@ mps_status mps_table_len(mps_seg *seg, mps_door door, mps_off off, uint64_t *n)
 
 /* ---- changing ---- */
 
-/* Takes the table's guard for a change, unless somebody else holds the user's lock. */
-static inline mps_status enter(mps_tx *tx, mps_table *t)
-{
-    mps_status st = mps_tx_lock(tx, &t->object.guard);
-    return mps_likely(st == MPS_OK) ? mps_userlock_pass(tx->seg, &t->object.user) : st;
-}
-
 /* The same for a change with a key and a value (NULL: none). */
 static inline mps_status enter_with(mps_tx *tx, mps_table *t, mps_enc *key, mps_enc *value)
 {
@@ -136,7 +129,7 @@ static inline mps_status enter_with(mps_tx *tx, mps_table *t, mps_enc *key, mps_
     if (mps_likely(st == MPS_OK) && value != NULL) {
         st = mps_enc_prepare(tx, value);
     }
-    return mps_likely(st == MPS_OK) ? enter(tx, t) : st;
+    return mps_likely(st == MPS_OK) ? mps_table_enter(tx, t) : st;
 }
 
 static inline mps_status finish(mps_tx *tx, mps_status st, mps_enc *key, mps_enc *value)
@@ -156,27 +149,6 @@ static inline mps_status finish(mps_tx *tx, mps_status st, mps_enc *key, mps_enc
     return st;
 }
 
-/* Puts a value in the place of an entry's. */
-static inline mps_status replace(mps_tx *tx, mps_table *t, bool fresh, mps_entry *e, const mps_enc *value)
-{
-    mps_value now, old = mps_value_load(&e->value);
-    mps_status st = mps_enc_store(tx, value, &now);
-    if (mps_unlikely(st != MPS_OK)) {
-        return st;
-    }
-    if (mps_unlikely(fresh)) {
-        mps_store64(&e->value.w0, now.w0);
-        mps_store64(&e->value.w1, now.w1);
-        return mps_value_release(tx, old);
-    }
-    mps_tx_write_begin(tx, &t->object.guard);
-    if (old.w0 != now.w0) {
-        mps_tx_set(tx, &e->value.w0, now.w0);
-    }
-    mps_tx_set(tx, &e->value.w1, now.w1);
-    return mps_value_release(tx, old);
-}
-
 /* Puts a value where the first look did not find the key. */
 __attribute__((noinline)) static mps_status put_slow(mps_tx *tx, mps_table *t, const mps_enc *key, const mps_enc *value)
 {
@@ -184,7 +156,7 @@ __attribute__((noinline)) static mps_status put_slow(mps_tx *tx, mps_table *t, c
     mps_found f;
     mps_status st = mps_table_lookup(tx->seg, t, key, &s, &f);
     if (st == MPS_OK) {
-        return replace(tx, t, false, f.entry, value);
+        return mps_table_replace(tx, t, false, f.entry, value);
     }
     if (st != MPS_E_NOTFOUND) {
         return st;
@@ -204,7 +176,7 @@ static inline mps_status put(mps_tx *tx, mps_table *t, const mps_enc *key, const
         mps_store64(&e->value.w1, value->value.w1);
         return MPS_OK;
     }
-    return replace(tx, t, false, e, value);
+    return mps_table_replace(tx, t, false, e, value);
 }
 
 mps_status mps_table_set(mps_seg *seg, mps_door door, mps_off off, mps_enc *key, mps_enc *value)
@@ -267,7 +239,7 @@ mps_status mps_table_pop(mps_seg *seg, mps_door door, mps_off off, const mps_enc
     if (st != MPS_OK) {
         return st;
     }
-    st = enter(&tx, t);
+    st = mps_table_enter(&tx, t);
     if (mps_likely(st == MPS_OK)) {
         mps_shape s;
         mps_found f;
@@ -291,7 +263,7 @@ mps_status mps_table_pop_last(mps_seg *seg, mps_door door, mps_off off, mps_copy
     if (st != MPS_OK) {
         return st;
     }
-    st = enter(&tx, t);
+    st = mps_table_enter(&tx, t);
     if (st == MPS_OK) {
         mps_shape s;
         mps_found f;
@@ -333,7 +305,7 @@ static mps_status exchange(mps_tx *tx, mps_table *t, const mps_enc *key, const m
         return MPS_E_CHANGED;
     }
     if (value != NULL) {
-        return replace(tx, t, false, f.entry, value);
+        return mps_table_replace(tx, t, false, f.entry, value);
     }
     mps_tx_write_begin(tx, &t->object.guard);
     return mps_table_erase(tx, t, &s, &f);
@@ -413,77 +385,9 @@ mps_status mps_table_add(mps_seg *seg, mps_door door, mps_off off, mps_enc *key,
     return finish(&tx, st, key, NULL);
 }
 
-/* ---- changing much ---- */
+/* ---- all of it ---- */
 
-/* Makes the body large enough for the keys that are new, once, where they may not fit. */
-static mps_status make_room(mps_tx *tx, mps_table *t, mps_shape *s, const mps_enc *keys, uint64_t n)
-{
-    uint64_t counts = mps_load64(&t->counts), missing = n;
-    mps_found f;
-    if (mps_load64(&t->body) == 0) {
-        s->body = NULL;
-        s->fresh = false;
-    } else {
-        if (!mps_table_shape(tx->seg, mps_load64(&t->body), s) || mps_table_used(counts) > s->capacity) {
-            return MPS_E_CORRUPT;
-        }
-        if (n <= s->capacity - mps_table_used(counts)) {
-            return MPS_OK;
-        }
-        missing = 0;
-        for (uint64_t i = 0; i < n; i++) {
-            mps_status st = mps_table_seek(tx->seg, s, &keys[i], &f);
-            if (st == MPS_E_RETRY) {
-                return MPS_E_CORRUPT;
-            }
-            missing += st == MPS_E_NOTFOUND;
-        }
-        if (missing <= s->capacity - mps_table_used(counts)) {
-            return MPS_OK;
-        }
-    }
-    uint64_t entries = mps_table_alive(counts) + missing;
-    return mps_table_rebuild(tx, t, s, entries + entries / 16 + 4);
-}
-
-static mps_status put_all(mps_tx *tx, mps_table *t, const mps_enc *keys, const mps_enc *values, uint64_t n)
-{
-    mps_shape s;
-    mps_status st = make_room(tx, t, &s, keys, n);
-    for (uint64_t i = 0; i < n && st == MPS_OK; i++) {
-        mps_found f;
-        st = mps_tx_reserve(tx, 8);
-        if (st != MPS_OK) {
-            break;
-        }
-        st = mps_table_seek(tx->seg, &s, &keys[i], &f);
-        if (st == MPS_OK) {
-            st = replace(tx, t, s.fresh, f.entry, &values[i]);
-        } else {
-            st = st == MPS_E_NOTFOUND ? mps_table_insert(tx, t, &s, &f, &keys[i], &values[i]) : MPS_E_CORRUPT;
-        }
-    }
-    return st;
-}
-
-mps_status mps_table_update(mps_seg *seg, mps_door door, mps_off off, mps_enc *keys, mps_enc *values, uint64_t n)
-{
-    mps_table *t = table_at(seg, off);
-    mps_tx tx;
-    mps_status st = mps_tx_begin(seg, &tx, door);
-    if (st != MPS_OK) {
-        return st;
-    }
-    st = enter(&tx, t);
-    if (st == MPS_OK && n > 0) {
-        mps_tx_write_begin(&tx, &t->object.guard);
-        st = put_all(&tx, t, keys, values, n);
-    }
-    return mps_copy_end(&tx, st, NULL, NULL);
-}
-
-/* Hands the body over to die: its entries [0, used) are released a few at a time, after the operation. */
-static mps_status drop_body(mps_tx *tx, mps_table *t)
+mps_status mps_table_empty(mps_tx *tx, mps_table *t)
 {
     mps_shape s;
     uint64_t word = mps_load64(&t->body), used = mps_table_used(mps_load64(&t->counts));
@@ -507,10 +411,10 @@ mps_status mps_table_clear(mps_seg *seg, mps_door door, mps_off off)
     if (st != MPS_OK) {
         return st;
     }
-    st = enter(&tx, t);
+    st = mps_table_enter(&tx, t);
     if (st == MPS_OK && mps_load64(&t->body) != 0) {
         mps_tx_write_begin(&tx, &t->object.guard);
-        st = drop_body(&tx, t);
+        st = mps_table_empty(&tx, t);
     }
     return mps_copy_end(&tx, st, NULL, NULL);
 }
@@ -526,7 +430,7 @@ mps_status mps_table_drop(mps_tx *tx, mps_mortal *m, mps_off off, bool *done)
     (void)off;
     mps_table *t = (mps_table *)m;
     *done = mps_load64(&t->body) == 0;
-    return *done ? MPS_OK : drop_body(tx, t);
+    return *done ? MPS_OK : mps_table_empty(tx, t);
 }
 
 mps_status mps_table_body_drop(mps_tx *tx, mps_mortal *m, mps_off off, bool *done)

@@ -82,6 +82,17 @@ mps_status mps_table_add(mps_seg *seg, mps_door door, mps_off off, mps_enc *key,
                          int64_t *sum);
 /* Sets n pairs, all or none. */
 mps_status mps_table_update(mps_seg *seg, mps_door door, mps_off off, mps_enc *keys, mps_enc *values, uint64_t n);
+/* A Set, which is a table whose values are None, and n keys: in one change. TOGGLE takes no key twice. *grown: by how much its size
+ * changed. */
+typedef enum mps_combine {
+    MPS_COMBINE_ASSIGN, /* only the keys given */
+    MPS_COMBINE_ADD,    /* all keys of both */
+    MPS_COMBINE_TAKE,   /* only those that are not given */
+    MPS_COMBINE_KEEP,   /* only those that are given */
+    MPS_COMBINE_TOGGLE, /* those that are in one of both */
+} mps_combine;
+mps_status mps_table_combine(mps_seg *seg, mps_door door, mps_off off, mps_combine how, mps_enc *keys, uint64_t n,
+                             int64_t *grown);
 mps_status mps_table_clear(mps_seg *seg, mps_door door, mps_off off);
 /* Copies everything as it is at one moment. */
 mps_status mps_table_snapshot(mps_seg *seg, mps_door door, mps_off off, unsigned what, mps_snap *out);

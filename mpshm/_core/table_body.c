@@ -154,8 +154,9 @@ static void index_add(const mps_shape *s, uint64_t hash, uint32_t number)
     __atomic_store_n(&s->body->index[i], slot, __ATOMIC_RELAXED);
 }
 
-/* Copies the entries alive, in their order; the answer is how many, or more than fit. */
-static uint64_t copy_entries(mps_seg *seg, const mps_shape *from, uint64_t used, const mps_shape *to)
+/* Copies the entries alive, in their order (wanted not NULL: those it says); the answer is how many, or more than fit. */
+static uint64_t copy_entries(mps_seg *seg, const mps_shape *from, uint64_t used, const mps_shape *to,
+                             const uint8_t *wanted)
 {
     uint64_t n = 0;
     for (uint64_t e = 0; e < used;) {
@@ -163,7 +164,7 @@ static uint64_t copy_entries(mps_seg *seg, const mps_shape *from, uint64_t used,
         uint32_t batch = 0;
         for (; e < used && batch < BATCH; e++) {
             mps_value key = mps_value_load(&from->entries[e].key);
-            if (mps_value_tag(key) == MPS_TAG_EMPTY) {
+            if (mps_value_tag(key) == MPS_TAG_EMPTY || (wanted != NULL && !wanted[e])) {
                 continue;
             }
             if (n + batch >= to->capacity) {
@@ -181,7 +182,9 @@ static uint64_t copy_entries(mps_seg *seg, const mps_shape *from, uint64_t used,
     return n;
 }
 
-mps_status mps_table_rebuild(mps_tx *tx, mps_table *t, mps_shape *s, uint64_t entries)
+/* Builds a body for at least `entries`, in it the `expected` entries that wanted says (NULL: all), and swings it in. */
+static mps_status rebuild(mps_tx *tx, mps_table *t, mps_shape *s, uint64_t entries, const uint8_t *wanted,
+                          uint64_t expected)
 {
     uint64_t counts = mps_load64(&t->counts), n = 0;
     mps_shape fresh;
@@ -196,9 +199,9 @@ mps_status mps_table_rebuild(mps_tx *tx, mps_table *t, mps_shape *s, uint64_t en
         if (mps_table_used(counts) > s->capacity) {
             return MPS_E_CORRUPT;
         }
-        n = copy_entries(tx->seg, s, mps_table_used(counts), &fresh);
+        n = copy_entries(tx->seg, s, mps_table_used(counts), &fresh, wanted);
     }
-    if (n != mps_table_alive(counts)) {
+    if (n != expected) {
         return MPS_E_CORRUPT;
     }
     uint64_t off = mps_region_off(&tx->seg->region, fresh.body);
@@ -207,6 +210,31 @@ mps_status mps_table_rebuild(mps_tx *tx, mps_table *t, mps_shape *s, uint64_t en
     mps_table_body *old = s->body;
     *s = fresh;
     return old != NULL ? mps_free(tx, mps_region_off(&tx->seg->region, old)) : MPS_OK;
+}
+
+mps_status mps_table_rebuild(mps_tx *tx, mps_table *t, mps_shape *s, uint64_t entries)
+{
+    return rebuild(tx, t, s, entries, NULL, mps_table_alive(mps_load64(&t->counts)));
+}
+
+mps_status mps_table_keep(mps_tx *tx, mps_table *t, mps_shape *s, const uint8_t *wanted, uint64_t n)
+{
+    const mps_entry *entries = s->entries; /* intact until the commit */
+    uint64_t used = mps_table_used(mps_load64(&t->counts));
+    tx->urgent = true;
+    mps_status st = rebuild(tx, t, s, n + n / 2 + 4, wanted, n);
+    tx->urgent = false;
+    for (uint64_t i = 0; i < used && st == MPS_OK; i++) {
+        mps_value key = mps_value_load(&entries[i].key);
+        if (wanted[i] || mps_value_tag(key) == MPS_TAG_EMPTY) {
+            continue;
+        }
+        st = mps_value_release(tx, key);
+        if (st == MPS_OK) {
+            st = mps_value_release(tx, mps_value_load(&entries[i].value));
+        }
+    }
+    return st;
 }
 
 /* ---- adding ---- */
@@ -286,7 +314,7 @@ static void index_erase(mps_tx *tx, const mps_shape *s, uint32_t slot)
     }
 }
 
-mps_status mps_table_erase(mps_tx *tx, mps_table *t, mps_shape *s, const mps_found *f)
+mps_status mps_table_take(mps_tx *tx, mps_table *t, mps_shape *s, const mps_found *f)
 {
     uint64_t counts = mps_load64(&t->counts);
     uint64_t used = mps_table_used(counts), alive = mps_table_alive(counts);
@@ -309,14 +337,23 @@ mps_status mps_table_erase(mps_tx *tx, mps_table *t, mps_shape *s, const mps_fou
     alive--;
     counts_set(tx, t, s, used, alive);
     st = mps_value_release(tx, key);
-    if (st == MPS_OK) {
-        st = mps_value_release(tx, value);
+    return st == MPS_OK ? mps_value_release(tx, value) : st;
+}
+
+mps_status mps_table_fit(mps_tx *tx, mps_table *t, mps_shape *s)
+{
+    uint64_t alive = mps_table_alive(mps_load64(&t->counts));
+    if (mps_likely(s->log2 <= SHRINK_LOG2 || alive >= s->capacity / 8)) {
+        return MPS_OK;
     }
-    if (st == MPS_OK && s->log2 > SHRINK_LOG2 && alive < s->capacity / 8) {
-        st = mps_table_rebuild(tx, t, s, alive + alive / 2 + 4);
-        st = st == MPS_E_FULL ? MPS_OK : st; /* it is a courtesy */
-    }
-    return st;
+    mps_status st = mps_table_rebuild(tx, t, s, alive + alive / 2 + 4);
+    return st == MPS_E_FULL ? MPS_OK : st; /* it is a courtesy */
+}
+
+mps_status mps_table_erase(mps_tx *tx, mps_table *t, mps_shape *s, const mps_found *f)
+{
+    mps_status st = mps_table_take(tx, t, s, f);
+    return mps_likely(st == MPS_OK) ? mps_table_fit(tx, t, s) : st;
 }
 
 /* The index slot that leads to an entry. */

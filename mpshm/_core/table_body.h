@@ -144,6 +144,34 @@ static inline uint64_t mps_table_alive(uint64_t counts)
     return (uint32_t)counts;
 }
 
+/* Takes the table's guard for a change, unless somebody else holds the user's lock. */
+static inline mps_status mps_table_enter(mps_tx *tx, mps_table *t)
+{
+    mps_status st = mps_tx_lock(tx, &t->object.guard);
+    return mps_likely(st == MPS_OK) ? mps_userlock_pass(tx->seg, &t->object.user) : st;
+}
+
+/* Puts a value in the place of an entry's. fresh: nobody sees the body yet. */
+static inline mps_status mps_table_replace(mps_tx *tx, mps_table *t, bool fresh, mps_entry *e, const mps_enc *value)
+{
+    mps_value now, old = mps_value_load(&e->value);
+    mps_status st = mps_enc_store(tx, value, &now);
+    if (mps_unlikely(st != MPS_OK)) {
+        return st;
+    }
+    if (mps_unlikely(fresh)) {
+        mps_store64(&e->value.w0, now.w0);
+        mps_store64(&e->value.w1, now.w1);
+        return mps_value_release(tx, old);
+    }
+    mps_tx_write_begin(tx, &t->object.guard);
+    if (old.w0 != now.w0) {
+        mps_tx_set(tx, &e->value.w0, now.w0);
+    }
+    mps_tx_set(tx, &e->value.w1, now.w1);
+    return mps_value_release(tx, old);
+}
+
 /* ---- table_body.c ---- */
 
 /* Finds any key: MPS_OK, MPS_E_NOTFOUND and the place for it, or MPS_E_RETRY when the index makes no sense. */
@@ -161,8 +189,19 @@ mps_status mps_table_rebuild(mps_tx *tx, mps_table *t, mps_shape *s, uint64_t en
 mps_status mps_table_insert(mps_tx *tx, mps_table *t, mps_shape *s, mps_found *f, const mps_enc *key,
                             const mps_enc *value);
 /* Takes an entry out, releasing key and value. */
+mps_status mps_table_take(mps_tx *tx, mps_table *t, mps_shape *s, const mps_found *f);
+/* Gives memory back when little of the body is in use; that there is none to be had for the smaller one does no harm. */
+mps_status mps_table_fit(mps_tx *tx, mps_table *t, mps_shape *s);
+/* Both. */
 mps_status mps_table_erase(mps_tx *tx, mps_table *t, mps_shape *s, const mps_found *f);
+/* Takes out all entries but those wanted[number] says, n of them, building a new body: also in a full segment. */
+mps_status mps_table_keep(mps_tx *tx, mps_table *t, mps_shape *s, const uint8_t *wanted, uint64_t n);
 /* The place of the last entry alive: MPS_E_NOTFOUND. */
 mps_status mps_table_last(mps_seg *seg, const mps_table *t, mps_shape *s, mps_found *f);
+
+/* ---- table.c ---- */
+
+/* Hands the body over to die: its entries [0, used) are released a few at a time, after the operation. */
+mps_status mps_table_empty(mps_tx *tx, mps_table *t);
 
 #endif

@@ -155,7 +155,7 @@ mps_status mps_vector_snapshot(mps_seg *seg, mps_door door, mps_off off, mps_sli
 
 /* ---- arrays ---- */
 
-mps_status mps_array_make(mps_tx *tx, uint64_t capacity, mps_array **out)
+mps_status mps_array_make(mps_tx *tx, uint32_t kind, uint64_t capacity, mps_array **out)
 {
     mps_off off = 0;
     if (capacity > MPS_VECTOR_MAX) {
@@ -173,7 +173,7 @@ mps_status mps_array_make(mps_tx *tx, uint64_t capacity, mps_array **out)
     if (array == NULL || usable < mps_array_bytes(capacity)) {
         return MPS_E_CORRUPT;
     }
-    mps_fresh64((uint64_t *)&array->mortal, MPS_KIND_ARRAY_BODY);
+    mps_fresh64((uint64_t *)&array->mortal, kind);
     mps_fresh64(&array->mortal.next, 0);
     mps_fresh64(&array->mortal.cursor, 0);
     mps_fresh64(&array->capacity, mps_min64((usable - sizeof(mps_array)) / sizeof(mps_value), MPS_VECTOR_MAX));
@@ -196,7 +196,7 @@ mps_status mps_vector_swing(mps_tx *tx, mps_vector *v, mps_reach *r, mps_array *
 static mps_status move_all(mps_tx *tx, mps_vector *v, mps_reach *r, uint64_t capacity)
 {
     mps_array *array;
-    mps_status st = mps_array_make(tx, capacity, &array);
+    mps_status st = mps_array_make(tx, MPS_KIND_ARRAY_BODY, capacity, &array);
     if (st != MPS_OK) {
         return st;
     }

@@ -1,4 +1,5 @@
-/* vector_body.h -- inside a vector: its array as an operation under the guard sees it. For vector*.c only.
+/* vector_body.h -- inside a vector: its array as an operation under the guard sees it. For vector*.c, and for deque*.c, whose arrays
+ * are the same blocks of another kind (deque_body.h).
  *
  *   | mortal : 24 | capacity : 64 | values : 16 bytes x capacity |
  *
@@ -101,8 +102,8 @@ static inline mps_status mps_vector_put(mps_tx *tx, mps_value *place, const mps_
 
 /* Makes room for `need` values: in place where the neighbour is free, else in a new array. */
 mps_status mps_vector_grow(mps_tx *tx, mps_vector *v, mps_reach *r, uint64_t need);
-/* A new array for that many values. */
-mps_status mps_array_make(mps_tx *tx, uint64_t capacity, mps_array **out);
+/* A new array for that many values, of kind MPS_KIND_ARRAY_BODY or MPS_KIND_DEQUE_BODY. */
+mps_status mps_array_make(mps_tx *tx, uint32_t kind, uint64_t capacity, mps_array **out);
 /* Sets body and length; the old array is freed, its values having moved. */
 mps_status mps_vector_swing(mps_tx *tx, mps_vector *v, mps_reach *r, mps_array *array, uint64_t length);
 /* Gives memory back when little of the array is in use; that there is none to be had for the smaller one does no harm. */

@@ -124,7 +124,7 @@ static mps_status narrow(mps_tx *tx, mps_vector *v, mps_reach *r, uint64_t start
 static mps_status make_shorter(mps_tx *tx, uint64_t length, mps_array **array)
 {
     tx->urgent = true;
-    mps_status st = mps_array_make(tx, length + length / 8 + 8, array);
+    mps_status st = mps_array_make(tx, MPS_KIND_ARRAY_BODY, length + length / 8 + 8, array);
     tx->urgent = false;
     return st;
 }
@@ -135,8 +135,8 @@ static mps_status splice_aside(mps_tx *tx, mps_vector *v, mps_reach *r, uint64_t
 {
     mps_array *array, *old = r->array;
     uint64_t length = r->length - (stop - start) + n;
-    mps_status st =
-        length <= r->length ? make_shorter(tx, length, &array) : mps_array_make(tx, length + length / 8 + 8, &array);
+    mps_status st = length <= r->length ? make_shorter(tx, length, &array)
+                                        : mps_array_make(tx, MPS_KIND_ARRAY_BODY, length + length / 8 + 8, &array);
     if (st != MPS_OK) {
         return st;
     }
@@ -409,7 +409,7 @@ static mps_status reverse(mps_tx *tx, mps_vector *v)
         swap_in_place(tx, &r);
         return MPS_OK;
     }
-    st = mps_array_make(tx, r.capacity, &array);
+    st = mps_array_make(tx, MPS_KIND_ARRAY_BODY, r.capacity, &array);
     if (st != MPS_OK) {
         return st;
     }

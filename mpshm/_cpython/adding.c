@@ -233,7 +233,7 @@ int mpy_adders_wait(mpy_handle *h)
     if (mps_likely(st == MPS_OK)) {
         return 1;
     }
-    (void)mps_userlock_release(h->seg, &obj->user, true);
+    (void)mps_userlock_release(h->seg, MPS_DOOR_GIL, &obj->user, true);
     mpy_fail(h, st, "acquire a");
     return -1;
 }

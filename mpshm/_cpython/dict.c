@@ -37,7 +37,7 @@ static mps_status set_watched(mpy_handle *h, mps_enc *key, mps_enc *value)
 {
     mps_status st = mps_table_setdefault(h->seg, MPS_DOOR_GIL, h->off, key, value, NULL);
     if (st == MPS_OK) {
-        mpy_dict_resized(h, 1);
+        mpy_resized(h, 1);
     }
     return st == MPS_E_EXISTS ? mps_table_set(h->seg, MPS_DOOR_GIL, h->off, key, value) : st;
 }
@@ -53,8 +53,8 @@ int mpy_dict_put(mpy_handle *h, PyObject *key, PyObject *value)
     }
     mps_status st = MPS_OK;
     do {
-        st = mpy_dict_watched(h) ? set_watched(h, &enc[0], &enc[1])
-                                 : mps_table_set(h->seg, MPS_DOOR_GIL, h->off, &enc[0], &enc[1]);
+        st = mpy_watched(h) ? set_watched(h, &enc[0], &enc[1])
+                            : mps_table_set(h->seg, MPS_DOOR_GIL, h->off, &enc[0], &enc[1]);
     } while (mps_unlikely(st != MPS_OK) && mpy_again(h, &st));
     mpy_hold_done(&hold);
     if (mps_unlikely(st != MPS_OK)) {
@@ -81,7 +81,7 @@ static int take(mpy_handle *h, PyObject *key, PyObject **value)
     } while (st != MPS_OK && mpy_again(h, &st));
     mpy_hold_done(&hold);
     if (st == MPS_OK) {
-        mpy_dict_resized(h, -1);
+        mpy_resized(h, -1);
         if (value == NULL) {
             return 1;
         }
@@ -122,7 +122,7 @@ static int dict_ass_subscript(PyObject *self, PyObject *key, PyObject *value)
     return found > 0 ? 0 : -1;
 }
 
-static int dict_contains(PyObject *self, PyObject *key)
+int mpy_dict_contains(PyObject *self, PyObject *key)
 {
     mpy_handle *h = mpy_handle_of(self);
     mps_enc enc;
@@ -199,7 +199,7 @@ static PyObject *dict_setdefault(PyObject *self, PyObject *const *args, Py_ssize
     if (st != MPS_OK) {
         return mpy_fail(h, st, "set a key of a");
     }
-    mpy_dict_resized(h, 1);
+    mpy_resized(h, 1);
     return Py_NewRef(value);
 }
 
@@ -224,7 +224,7 @@ static PyObject *dict_popitem(PyObject *self, PyObject *unused)
         PyErr_SetString(PyExc_KeyError, "popitem(): dictionary is empty");
         return NULL;
     }
-    mpy_dict_resized(h, -1);
+    mpy_resized(h, -1);
     PyObject *first = mpy_decode(h, &key);
     PyObject *second = mpy_decode(h, &value);
     if (first == NULL || second == NULL) {
@@ -237,12 +237,12 @@ static PyObject *dict_popitem(PyObject *self, PyObject *unused)
 
 /* ---- all of it ---- */
 
-static PyObject *dict_clear(PyObject *self, PyObject *unused)
+PyObject *mpy_dict_clear(PyObject *self, PyObject *unused)
 {
     (void)unused;
     mpy_handle *h = mpy_handle_of(self);
     uint64_t n = 0;
-    if (mpy_dict_watched(h) && mps_table_len(h->seg, MPS_DOOR_GIL, h->off, &n) != MPS_OK) {
+    if (mpy_watched(h) && mps_table_len(h->seg, MPS_DOOR_GIL, h->off, &n) != MPS_OK) {
         n = 0;
     }
     mps_status st = MPS_OK;
@@ -252,11 +252,11 @@ static PyObject *dict_clear(PyObject *self, PyObject *unused)
     if (st != MPS_OK) {
         return mpy_fail(h, st, "clear a");
     }
-    mpy_dict_resized(h, -(int64_t)n);
+    mpy_resized(h, -(int64_t)n);
     Py_RETURN_NONE;
 }
 
-static Py_ssize_t dict_length(PyObject *self)
+Py_ssize_t mpy_dict_length(PyObject *self)
 {
     mpy_handle *h = mpy_handle_of(self);
     uint64_t n = 0;
@@ -271,15 +271,24 @@ static Py_ssize_t dict_length(PyObject *self)
     return (Py_ssize_t)n;
 }
 
+static PyObject *iterate(mpy_handle *h, bool reverse)
+{
+    mps_snap snap;
+    if (mpy_table_snapshot(h, MPS_SNAP_KEYS, &snap) < 0) {
+        return NULL;
+    }
+    return mpy_snap_iter_new(h, &snap, reverse, "dictionary changed size during iteration");
+}
+
 static PyObject *dict_iter(PyObject *self)
 {
-    return mpy_dict_iter_new(mpy_handle_of(self), false);
+    return iterate(mpy_handle_of(self), false);
 }
 
 static PyObject *dict_reversed(PyObject *self, PyObject *unused)
 {
     (void)unused;
-    return mpy_dict_iter_new(mpy_handle_of(self), true);
+    return iterate(mpy_handle_of(self), true);
 }
 
 /* ---- update ---- */
@@ -390,7 +399,7 @@ static PyMethodDef dict_methods[] = {
      "setdefault($self, key, default=None, /)\n--\n\nThe value of key, which becomes default if it was not there."},
     {"popitem", dict_popitem, METH_NOARGS,
      "popitem($self, /)\n--\n\nTake the last pair out and return it, or raise KeyError."},
-    {"clear", dict_clear, METH_NOARGS, "clear($self, /)\n--\n\nTake everything out."},
+    {"clear", mpy_dict_clear, METH_NOARGS, "clear($self, /)\n--\n\nTake everything out."},
     {"update", MPY_FUNCTION(dict_update), METH_VARARGS | METH_KEYWORDS,
      "update([mapping or pairs], /, **kwargs)\n\nSet all these keys, in one step."},
     {"keys", mpy_dict_keys, METH_NOARGS, "keys($self, /)\n--\n\nThe keys, as a list."},
@@ -430,10 +439,10 @@ static PyType_Slot dict_slots[] = {
     {Py_tp_iter, (void *)dict_iter},
     {Py_tp_methods, dict_methods},
     {Py_tp_getset, dict_getset},
-    {Py_mp_length, (void *)dict_length},
+    {Py_mp_length, (void *)mpy_dict_length},
     {Py_mp_subscript, (void *)dict_subscript},
     {Py_mp_ass_subscript, (void *)dict_ass_subscript},
-    {Py_sq_contains, (void *)dict_contains},
+    {Py_sq_contains, (void *)mpy_dict_contains},
     {0},
 };
 

@@ -1,8 +1,8 @@
-/* dict.h -- what Dict, its iterator, its read-modify-write steps and Namespace share. */
+/* dict.h -- what Dict, its read-modify-write steps, Namespace and Set share. */
 #ifndef MPY_DICT_H
 #define MPY_DICT_H
 
-#include "encode.h"
+#include "snap.h"
 
 /* 1 and a new reference; 0 if the key is not there; -1. */
 int mpy_dict_find(mpy_handle *h, PyObject *key, PyObject **value);
@@ -18,30 +18,13 @@ PyObject *mpy_dict_values(PyObject *self, PyObject *unused);
 PyObject *mpy_dict_items(PyObject *self, PyObject *unused);
 /* As dict.update: arg and kwds may be NULL. */
 int mpy_dict_update(mpy_handle *h, PyObject *arg, PyObject *kwds);
-/* Gives up a snapshot of which items [from, n) were not decoded. */
-void mpy_snap_abandon(mpy_handle *h, mps_snap *snap, uint64_t from);
-/* All items as a list; the snapshot is done with. */
-PyObject *mpy_snap_list(mpy_handle *h, mps_snap *snap);
+/* A snapshot of keys, values or both; 0 or -1. */
+int mpy_table_snapshot(mpy_handle *h, unsigned what, mps_snap *snap);
 
-/* ---- iterators ---- */
+/* ---- what a Set does in the same way ---- */
 
-/* An iterator over the keys as they are now. */
-PyObject *mpy_dict_iter_new(mpy_handle *h, bool reverse);
-/* Whether this process is iterating over this very dict: changes of its size have to be told to the iterators then. */
-bool mpy_dict_watched_slow(const mpy_handle *h);
-/* This process changed the size. */
-void mpy_dict_resized_slow(const mpy_handle *h, int64_t by);
-
-static inline bool mpy_dict_watched(const mpy_handle *h)
-{
-    return mps_unlikely(h->state->iterators != NULL) && mpy_dict_watched_slow(h);
-}
-
-static inline void mpy_dict_resized(const mpy_handle *h, int64_t by)
-{
-    if (mps_unlikely(h->state->iterators != NULL)) {
-        mpy_dict_resized_slow(h, by);
-    }
-}
+int mpy_dict_contains(PyObject *self, PyObject *key);
+Py_ssize_t mpy_dict_length(PyObject *self);
+PyObject *mpy_dict_clear(PyObject *self, PyObject *unused);
 
 #endif

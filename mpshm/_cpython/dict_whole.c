@@ -3,31 +3,7 @@
 
 /* ---- out ---- */
 
-void mpy_snap_abandon(mpy_handle *h, mps_snap *snap, uint64_t from)
-{
-    if (from < snap->n_items) {
-        mps_snap_drop_refs(h->seg, MPS_DOOR_GIL, snap, from);
-    }
-    mps_snap_done(snap);
-}
-
-PyObject *mpy_snap_list(mpy_handle *h, mps_snap *snap)
-{
-    PyObject *made = PyList_New((Py_ssize_t)snap->n_items);
-    uint64_t i = 0;
-    for (; made != NULL && i < snap->n_items; i++) {
-        PyObject *item = mpy_decode_item(h, snap, i);
-        if (item == NULL) {
-            Py_CLEAR(made);
-        } else {
-            PyList_SET_ITEM(made, (Py_ssize_t)i, item);
-        }
-    }
-    mpy_snap_abandon(h, snap, i);
-    return made;
-}
-
-static int table_snapshot(mpy_handle *h, unsigned what, mps_snap *snap)
+int mpy_table_snapshot(mpy_handle *h, unsigned what, mps_snap *snap)
 {
     mps_snap_init(snap);
     mps_status st = MPS_OK;
@@ -58,7 +34,7 @@ static int decode_pair(mpy_handle *h, const mps_snap *snap, uint64_t i, PyObject
 PyObject *mpy_dict_snapshot(mpy_handle *h)
 {
     mps_snap snap;
-    if (table_snapshot(h, MPS_SNAP_BOTH, &snap) < 0) {
+    if (mpy_table_snapshot(h, MPS_SNAP_BOTH, &snap) < 0) {
         return NULL;
     }
     PyObject *made = PyDict_New();
@@ -91,7 +67,7 @@ PyObject *mpy_dict_snapshot_method(PyObject *self, PyObject *unused)
 static PyObject *as_list(mpy_handle *h, unsigned what)
 {
     mps_snap snap;
-    if (table_snapshot(h, what, &snap) < 0) {
+    if (mpy_table_snapshot(h, what, &snap) < 0) {
         return NULL;
     }
     return mpy_snap_list(h, &snap);
@@ -114,7 +90,7 @@ PyObject *mpy_dict_items(PyObject *self, PyObject *unused)
     (void)unused;
     mpy_handle *h = mpy_handle_of(self);
     mps_snap snap;
-    if (table_snapshot(h, MPS_SNAP_BOTH, &snap) < 0) {
+    if (mpy_table_snapshot(h, MPS_SNAP_BOTH, &snap) < 0) {
         return NULL;
     }
     PyObject *made = PyList_New((Py_ssize_t)(snap.n_items / 2));
@@ -188,14 +164,14 @@ static PyObject *flatten(PyObject *source)
 static mps_status table_update(mpy_handle *h, mps_enc *keys, mps_enc *values, uint64_t n)
 {
     int64_t new = 0;
-    if (mpy_dict_watched(h)) {
+    if (mpy_watched(h)) {
         for (uint64_t i = 0; i < n; i++) {
             new += mps_table_has(h->seg, MPS_DOOR_GIL, h->off, &keys[i]) == MPS_E_NOTFOUND;
         }
     }
     mps_status st = mps_table_update(h->seg, MPS_DOOR_GIL, h->off, keys, values, n);
     if (st == MPS_OK) {
-        mpy_dict_resized(h, new);
+        mpy_resized(h, new);
     }
     return st;
 }

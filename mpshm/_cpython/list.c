@@ -1,5 +1,7 @@
 #include "list.h"
 
+#include "items.h"
+
 /* ---- one item ---- */
 
 /* 1 and a new reference; 0 when out of range; -1. */
@@ -136,20 +138,11 @@ static PyObject *list_append(PyObject *self, PyObject *value)
     Py_RETURN_NONE;
 }
 
-/* An index as list.insert and list.pop take it. */
-static int as_ssize(PyObject *obj, Py_ssize_t *out)
-{
-    PyObject *number = PyNumber_Index(obj);
-    *out = number == NULL ? -1 : PyLong_AsSsize_t(number);
-    Py_XDECREF(number);
-    return *out == -1 && PyErr_Occurred() ? -1 : 0;
-}
-
 static PyObject *list_insert(PyObject *self, PyObject *const *args, Py_ssize_t n)
 {
     mpy_handle *h = mpy_handle_of(self);
     Py_ssize_t index = 0;
-    if (!mpy_count_args("insert", n, 2, 2) || as_ssize(args[0], &index) < 0) {
+    if (!mpy_count_args("insert", n, 2, 2) || mpy_as_ssize(args[0], &index) < 0) {
         return NULL;
     }
     mps_enc enc;
@@ -173,7 +166,7 @@ static PyObject *list_pop(PyObject *self, PyObject *const *args, Py_ssize_t n)
 {
     mpy_handle *h = mpy_handle_of(self);
     Py_ssize_t index = -1;
-    if (!mpy_count_args("pop", n, 0, 1) || (n == 1 && as_ssize(args[0], &index) < 0)) {
+    if (!mpy_count_args("pop", n, 0, 1) || (n == 1 && mpy_as_ssize(args[0], &index) < 0)) {
         return NULL;
     }
     mps_copy copy;

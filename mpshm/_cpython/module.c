@@ -223,11 +223,25 @@ static int module_exec(PyObject *module)
         *name_at(state, i) = made;
     }
     mps_door_install(leave_gil, enter_gil);
+    /* clang-format off */
     int (*const ready[])(PyObject *, mpy_state *) = {
-        mpy_bound_ready,     mpy_handle_ready, mpy_dict_ready,      mpy_dict_iter_ready, mpy_list_ready,
-        mpy_list_iter_ready, mpy_value_ready,  mpy_namespace_ready, mpy_lock_ready,      mpy_raw_ready,
-        mpy_adder_ready,     mpy_array_ready,  mpy_pickling_ready,
+        mpy_bound_ready,
+        mpy_handle_ready,
+        mpy_dict_ready,
+        mpy_list_ready,
+        mpy_list_iter_ready,
+        mpy_value_ready,
+        mpy_namespace_ready,
+        mpy_lock_ready,
+        mpy_raw_ready,
+        mpy_adder_ready,
+        mpy_array_ready,
+        mpy_snap_ready,
+        mpy_set_ready,
+        mpy_deque_ready,
+        mpy_pickling_ready,
     };
+    /* clang-format on */
     for (size_t i = 0; i < sizeof ready / sizeof ready[0]; i++) {
         if (ready[i](module, state) < 0) {
             return -1;
@@ -248,7 +262,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->reduce_handle);
     Py_VISIT(state->handle_type);
     Py_VISIT(state->object_lock_type);
-    Py_VISIT(state->dict_iter_type);
+    Py_VISIT(state->snap_iter_type);
     Py_VISIT(state->list_iter_type);
     Py_VISIT(state->sink_type);
     Py_VISIT(state->method_type);
@@ -287,7 +301,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->sink_type);
     mpy_bound_clear(state);
     Py_CLEAR(state->object_lock_type);
-    Py_CLEAR(state->dict_iter_type);
+    Py_CLEAR(state->snap_iter_type);
     Py_CLEAR(state->list_iter_type);
     for (unsigned i = 0; i < MPY_KINDS; i++) {
         Py_CLEAR(state->face[i]);

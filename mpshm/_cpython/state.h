@@ -18,7 +18,7 @@
 
 #define MPY_SPARE_BOUND 4u
 
-struct mpy_dict_iter;
+struct mpy_snap_iter;
 struct mpy_pickling;
 
 typedef struct mpy_state {
@@ -29,7 +29,7 @@ typedef struct mpy_state {
 
     PyTypeObject *handle_type;
     PyTypeObject *object_lock_type;
-    PyTypeObject *dict_iter_type;
+    PyTypeObject *snap_iter_type;
     PyTypeObject *list_iter_type;
     PyTypeObject *sink_type;
     PyTypeObject *method_type; /* bound.h */
@@ -53,7 +53,7 @@ typedef struct mpy_state {
     PyObject *str_address, *str_buffers, *str_dump, *str_clear_memo, *str_keys, *str_reduce_ex, *str_qualname,
         *str_module, *str_name, *str_value;
 
-    struct mpy_dict_iter *iterators; /* iterators over dicts that are under way in this process */
+    struct mpy_snap_iter *iterators; /* iterators over snapshots that are under way in this process */
     struct mpy_pickling *pickling;   /* values that are being pickled just now */
 } mpy_state;
 
@@ -69,9 +69,11 @@ int mpy_bound_ready(PyObject *module, mpy_state *state);
 void mpy_bound_clear(mpy_state *state);
 int mpy_handle_ready(PyObject *module, mpy_state *state);
 int mpy_dict_ready(PyObject *module, mpy_state *state);
-int mpy_dict_iter_ready(PyObject *module, mpy_state *state);
+int mpy_snap_ready(PyObject *module, mpy_state *state);
 int mpy_list_ready(PyObject *module, mpy_state *state);
 int mpy_list_iter_ready(PyObject *module, mpy_state *state);
+int mpy_set_ready(PyObject *module, mpy_state *state);
+int mpy_deque_ready(PyObject *module, mpy_state *state);
 int mpy_value_ready(PyObject *module, mpy_state *state);
 int mpy_namespace_ready(PyObject *module, mpy_state *state);
 int mpy_lock_ready(PyObject *module, mpy_state *state);

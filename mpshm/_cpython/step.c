@@ -25,7 +25,7 @@ static mps_status place_exchange(mpy_place *place, const mps_enc *expected, mps_
                                 : mps_table_exchange(h->seg, MPS_DOOR_GIL, h->off, place->key, expected, value);
     } while (st != MPS_OK && mpy_again(h, &st));
     if (st == MPS_OK && expected == NULL) {
-        mpy_dict_resized(h, 1);
+        mpy_resized(h, 1);
     }
     return st;
 }
@@ -34,7 +34,7 @@ static mps_status place_add(mpy_place *place, int64_t n, int64_t start, int64_t 
 {
     mpy_handle *h = place->h;
     bool new = false;
-    if (place->key != NULL && mpy_dict_watched(h)) {
+    if (place->key != NULL && mpy_watched(h)) {
         new = mps_table_has(h->seg, MPS_DOOR_GIL, h->off, place->key) == MPS_E_NOTFOUND;
     }
     mps_status st = MPS_OK;
@@ -43,7 +43,7 @@ static mps_status place_add(mpy_place *place, int64_t n, int64_t start, int64_t 
                                 : mps_table_add(h->seg, MPS_DOOR_GIL, h->off, place->key, n, start, sum);
     } while (mps_unlikely(st != MPS_OK) && mpy_again(h, &st));
     if (st == MPS_OK && mps_unlikely(new)) {
-        mpy_dict_resized(h, 1);
+        mpy_resized(h, 1);
     }
     return st;
 }

@@ -26,14 +26,14 @@ C_FLOORS = {
     3: "alloc",
     4: "object refs token recover segment names",
     5: "value",
-    6: "table vector cell numbers raw adder mutex kinds check",
+    6: "table vector cell numbers raw adder mutex kinds check deque",
 }
 PYTHON_FLOORS = {
     0: "errors _binding _version _ffi _types",
     1: "memory",
     3: "allocators",
     4: "segments handles",
-    6: "containers sharing sync queues arrays sharedctypes",
+    6: "containers sharing sync queues arrays sharedctypes deques sets",
     7: "__init__ __main__ managers context cli demo",
 }
 LONGEST_FILE = 900  # lines; a longer one holds two concepts
