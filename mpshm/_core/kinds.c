@@ -1,4 +1,5 @@
 #include "cell.h"
+#include "ring.h"
 #include "vector.h"
 
 /* A lock is its header alone. */
@@ -27,8 +28,12 @@ static const mps_kind kinds[] = {
     {MPS_KIND_LOCK, "lock", sizeof(mps_object), bare_drop, bare_visit},
     {MPS_KIND_RLOCK, "rlock", sizeof(mps_object), bare_drop, bare_visit},
     {MPS_KIND_BLOB, "blob", sizeof(mps_blob), mps_blob_drop, mps_blob_visit},
+    {MPS_KIND_QUEUE, "queue", sizeof(mps_ring), mps_ring_drop, mps_ring_visit},
+    {MPS_KIND_JOINABLE_QUEUE, "joinable queue", sizeof(mps_ring), mps_ring_drop, mps_ring_visit},
+    {MPS_KIND_SIMPLE_QUEUE, "simple queue", sizeof(mps_ring), mps_ring_drop, mps_ring_visit},
     {MPS_KIND_TABLE_BODY, "body of a table", 32, mps_table_body_drop, mps_table_body_visit},
     {MPS_KIND_ARRAY_BODY, "body of a list", 32, mps_vector_body_drop, mps_vector_body_visit},
+    {MPS_KIND_RING_CHUNK, "part of a queue", 64, mps_ring_chunk_drop, mps_ring_chunk_visit},
 };
 
 const mps_kind *mps_kind_find(uint32_t kind)

@@ -224,8 +224,8 @@ static int module_exec(PyObject *module)
     }
     mps_door_install(leave_gil, enter_gil);
     int (*const ready[])(PyObject *, mpy_state *) = {
-        mpy_handle_ready, mpy_dict_ready,      mpy_dict_iter_ready, mpy_list_ready,     mpy_list_iter_ready,
-        mpy_value_ready,  mpy_namespace_ready, mpy_lock_ready,      mpy_pickling_ready,
+        mpy_handle_ready, mpy_dict_ready,      mpy_dict_iter_ready, mpy_list_ready,  mpy_list_iter_ready,
+        mpy_value_ready,  mpy_namespace_ready, mpy_lock_ready,      mpy_queue_ready, mpy_pickling_ready,
     };
     for (size_t i = 0; i < sizeof ready / sizeof ready[0]; i++) {
         if (ready[i](module, state) < 0) {
@@ -251,6 +251,9 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->list_iter_type);
     Py_VISIT(state->sink_type);
     Py_VISIT(state->pickler_type);
+    for (unsigned i = 0; i < 3; i++) {
+        Py_VISIT(state->queue_errors[i]);
+    }
     for (unsigned i = 0; i < MPY_KINDS; i++) {
         Py_VISIT(state->base[i]);
         Py_VISIT(state->face[i]);
@@ -283,6 +286,9 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->object_lock_type);
     Py_CLEAR(state->dict_iter_type);
     Py_CLEAR(state->list_iter_type);
+    for (unsigned i = 0; i < 3; i++) {
+        Py_CLEAR(state->queue_errors[i]);
+    }
     for (unsigned i = 0; i < MPY_KINDS; i++) {
         Py_CLEAR(state->face[i]);
         Py_CLEAR(state->base[i]);

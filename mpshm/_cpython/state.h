@@ -24,6 +24,7 @@ typedef struct mpy_state {
     PyObject *status_error;    /* (status, errno, tried, object) -> exception */
     PyObject *default_segment; /* () -> segment object */
     PyObject *reduce_handle;   /* (handle) -> tuple for pickle */
+    PyObject *queue_errors[3]; /* Empty, Full, ShutDown: lent by the module queues */
 
     PyTypeObject *handle_type;
     PyTypeObject *object_lock_type;
@@ -66,6 +67,7 @@ int mpy_list_iter_ready(PyObject *module, mpy_state *state);
 int mpy_value_ready(PyObject *module, mpy_state *state);
 int mpy_namespace_ready(PyObject *module, mpy_state *state);
 int mpy_lock_ready(PyObject *module, mpy_state *state);
+int mpy_queue_ready(PyObject *module, mpy_state *state);
 int mpy_pickling_ready(PyObject *module, mpy_state *state);
 
 static inline unsigned mpy_kind_index(uint32_t kind)
