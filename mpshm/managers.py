@@ -12,7 +12,7 @@ from multiprocessing import ProcessError
 from multiprocessing.context import BaseContext
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from . import _types, arrays, containers, deques, sets, sharing, sync
+from . import _types, arrays, containers, deques, queues, sets, sharing, sync
 from .errors import SegmentClosedError, SegmentNotFoundError
 from .handles import find_segment
 from .segments import AnonymousSegment
@@ -283,6 +283,14 @@ class SyncManager(BaseManager):
     def RLock(self) -> sync.RLock:  # noqa: N802
         """A lock that its holder may take again; one whose holder died goes to the next that asks."""
         return self._create(sync.RLock)
+
+    def Queue(self, maxsize: int = 0) -> queues.Queue[Any]:  # noqa: N802
+        """A shared queue. Args: `maxsize`, items that fit; 0 or less: as many as there is memory for."""
+        return self._create(queues.Queue)._limit(maxsize)
+
+    def JoinableQueue(self, maxsize: int = 0) -> queues.JoinableQueue[Any]:  # noqa: N802
+        """A shared queue whose items can be waited for to be done with. Args: as Queue's."""
+        return self._create(queues.JoinableQueue)._limit(maxsize)
 
     def Pool(  # noqa: N802
         self,

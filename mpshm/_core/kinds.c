@@ -2,6 +2,7 @@
 #include "numbers.h"
 #include "raw.h"
 #include "deque.h"
+#include "ring.h"
 #include "vector.h"
 
 /* A lock is its header alone; numbers and raw bytes own nothing besides their block. */
@@ -37,6 +38,10 @@ static const mps_kind kinds[] = {
     {MPS_KIND_TABLE_BODY, "body of a table", 32, mps_table_body_drop, mps_table_body_visit},
     {MPS_KIND_ARRAY_BODY, "body of a list", 32, mps_vector_body_drop, mps_vector_body_visit},
     {MPS_KIND_DEQUE_BODY, "body of a deque", 32, mps_deque_body_drop, mps_deque_body_visit},
+    {MPS_KIND_QUEUE, "queue", sizeof(mps_ring), mps_ring_drop, mps_ring_visit},
+    {MPS_KIND_JOINABLE_QUEUE, "joinable queue", sizeof(mps_ring), mps_ring_drop, mps_ring_visit},
+    {MPS_KIND_SIMPLE_QUEUE, "simple queue", sizeof(mps_ring), mps_ring_drop, mps_ring_visit},
+    {MPS_KIND_RING_CHUNK, "part of a queue", 64, mps_ring_chunk_drop, mps_ring_chunk_visit},
 };
 
 const mps_kind *mps_kind_find(uint32_t kind)

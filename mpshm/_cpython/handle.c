@@ -94,13 +94,18 @@ static mps_seg *seg_of(mpy_state *state, PyObject *segment)
     return seg;
 }
 
-/* The kind of object that instances of a type stand for; 0 and TypeError for Handle itself. */
+/* The kind of object that instances of a type stand for, its nearest base's; 0 and TypeError for Handle itself. */
 static uint32_t kind_of_type(mpy_state *state, PyTypeObject *cls)
 {
+    unsigned found = MPY_KINDS;
     for (unsigned i = 0; i < MPY_KINDS; i++) {
-        if (state->base[i] != NULL && PyType_IsSubtype(cls, state->base[i])) {
-            return MPS_KIND_MAGIC | i;
+        if (state->base[i] != NULL && PyType_IsSubtype(cls, state->base[i]) &&
+            (found == MPY_KINDS || PyType_IsSubtype(state->base[i], state->base[found]))) {
+            found = i;
         }
+    }
+    if (found < MPY_KINDS) {
+        return MPS_KIND_MAGIC | found;
     }
     PyErr_Format(PyExc_TypeError, "cannot create '%s' instances", cls->tp_name);
     return 0;

@@ -239,6 +239,7 @@ static int module_exec(PyObject *module)
         mpy_snap_ready,
         mpy_set_ready,
         mpy_deque_ready,
+        mpy_queue_ready,
         mpy_pickling_ready,
     };
     /* clang-format on */
@@ -268,6 +269,9 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->method_type);
     Py_VISIT(state->bound_type);
     Py_VISIT(state->pickler_type);
+    for (unsigned i = 0; i < 3; i++) {
+        Py_VISIT(state->queue_errors[i]);
+    }
     for (unsigned i = 0; i < MPY_KINDS; i++) {
         Py_VISIT(state->base[i]);
         Py_VISIT(state->face[i]);
@@ -303,6 +307,9 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->object_lock_type);
     Py_CLEAR(state->snap_iter_type);
     Py_CLEAR(state->list_iter_type);
+    for (unsigned i = 0; i < 3; i++) {
+        Py_CLEAR(state->queue_errors[i]);
+    }
     for (unsigned i = 0; i < MPY_KINDS; i++) {
         Py_CLEAR(state->face[i]);
         Py_CLEAR(state->base[i]);

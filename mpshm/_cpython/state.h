@@ -26,6 +26,7 @@ typedef struct mpy_state {
     PyObject *status_error;    /* (status, errno, tried, object) -> exception */
     PyObject *default_segment; /* () -> segment object */
     PyObject *reduce_handle;   /* (handle) -> tuple for pickle */
+    PyObject *queue_errors[3]; /* Empty, Full, ShutDown: lent by the module queues */
 
     PyTypeObject *handle_type;
     PyTypeObject *object_lock_type;
@@ -80,6 +81,7 @@ int mpy_lock_ready(PyObject *module, mpy_state *state);
 int mpy_raw_ready(PyObject *module, mpy_state *state);
 int mpy_adder_ready(PyObject *module, mpy_state *state);
 int mpy_array_ready(PyObject *module, mpy_state *state);
+int mpy_queue_ready(PyObject *module, mpy_state *state);
 int mpy_pickling_ready(PyObject *module, mpy_state *state);
 
 static inline unsigned mpy_kind_index(uint32_t kind)
