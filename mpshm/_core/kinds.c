@@ -26,6 +26,7 @@ static const mps_kind kinds[] = {
     {MPS_KIND_NAMESPACE, "namespace", sizeof(mps_table), mps_table_drop, mps_table_visit},
     {MPS_KIND_LOCK, "lock", sizeof(mps_object), bare_drop, bare_visit},
     {MPS_KIND_RLOCK, "rlock", sizeof(mps_object), bare_drop, bare_visit},
+    {MPS_KIND_INSTANCE, "instance", sizeof(mps_cell), mps_cell_drop, mps_cell_visit},
     {MPS_KIND_BLOB, "blob", sizeof(mps_blob), mps_blob_drop, mps_blob_visit},
     {MPS_KIND_TABLE_BODY, "body of a table", 32, mps_table_body_drop, mps_table_body_visit},
     {MPS_KIND_ARRAY_BODY, "body of a list", 32, mps_vector_body_drop, mps_vector_body_visit},
