@@ -34,7 +34,7 @@ PYTHON_FLOORS = {
     3: "allocators",
     4: "segments handles",
     6: "containers sharing sync queues arrays sharedctypes proxies singletons",
-    7: "__init__ __main__ managers pools context cli demo",
+    7: "__init__ __main__ managers registry pools context cli demo",
 }
 LONGEST_FILE = 900  # lines; a longer one holds two concepts
 SYSTEMS = r"__(gnu_)?linux__|__ANDROID__|__APPLE__|__MACH__|__(Free|Net|Open)BSD__|__unix__|__CYGWIN__|_WIN32"
