@@ -2,20 +2,63 @@
 
 There is one context for each start method, and the default one, which follows whatever start method multiprocessing
 has been set to, by us or by others. All else is inherited.
+
+The stdlib's own machinery takes a context and calls its `Lock()`, `SimpleQueue()` and so on for itself, and then uses
+what only its own objects have (`_reader`, `_writer`, `_semlock`). A pool and an executor wait for their queues' pipes
+together with their workers' ends, for example. So calls that come from those modules get the stdlib's objects.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import sys
+from collections.abc import Callable, Iterable
 from multiprocessing import context as stdlib
+from typing import TYPE_CHECKING, Any
 
 from .managers import SyncManager
+
+if TYPE_CHECKING:
+    from multiprocessing.pool import Pool
 
 __all__ = ["BaseContext", "DefaultContext", "ForkContext", "ForkServerContext", "SpawnContext", "get_context"]
 
 
+# Modules that make objects for their own use by the context that they are given.
+_MACHINERY = frozenset(
+    {
+        "concurrent.futures.process",
+        "multiprocessing.heap",
+        "multiprocessing.managers",
+        "multiprocessing.pool",
+        "multiprocessing.queues",
+        "multiprocessing.sharedctypes",
+        "multiprocessing.synchronize",
+    }
+)
+
+
+def _for_machinery() -> bool:
+    """Whether the caller of the context's method is one of those modules."""
+    return sys._getframe(2).f_globals.get("__name__") in _MACHINERY
+
+
 class BaseContext(stdlib.BaseContext):
-    """A context whose managers are ours. Source: `multiprocessing.context.BaseContext`."""
+    """A context whose objects are ours. Source: `multiprocessing.context.BaseContext`."""
+
+    def Pool(  # noqa: N802
+        self,
+        processes: int | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: Iterable[Any] = (),
+        maxtasksperchild: int | None = None,
+    ) -> Pool:
+        """A pool of processes: the stdlib's own, with its own queues. Args: as `multiprocessing.Pool`'s."""
+        return self._stdlib().Pool(processes, initializer, initargs, maxtasksperchild)
+
+    def _stdlib(self) -> stdlib.BaseContext:
+        """The stdlib's context for the same start method."""
+        return multiprocessing.get_context(self.get_start_method())
 
     def Manager(  # type: ignore[override]  # noqa: N802
         self,

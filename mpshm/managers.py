@@ -7,22 +7,71 @@ all; a manager that is merely forgotten ends nothing: the objects live on with t
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
 from multiprocessing import ProcessError
 from multiprocessing.context import BaseContext
 from typing import TYPE_CHECKING, Any, TypeVar, overload
+from weakref import WeakSet
 
-from . import _types, arrays, containers, deques, queues, sets, sharing, sync
+from . import _types, arrays, containers, deques, proxies, queues, sets, sharing, singletons, sync
 from .errors import SegmentClosedError, SegmentNotFoundError
 from .handles import find_segment
-from .segments import AnonymousSegment
+from .pools import PoolProxy
+from .proxies import (
+    AcquirerProxy,
+    ArrayProxy,
+    AutoProxy,
+    BarrierProxy,
+    BaseListProxy,
+    BaseProxy,
+    ConditionProxy,
+    DictProxy,
+    EventProxy,
+    IteratorProxy,
+    ListProxy,
+    MakeProxyType,
+    NamespaceProxy,
+    RebuildProxy,
+    Token,
+    ValueProxy,
+    all_methods,
+    public_methods,
+)
+from .registry import Registry
+from .segments import AnonymousSegment, Segment
 
 if TYPE_CHECKING:
-    from multiprocessing.pool import Pool
+    from multiprocessing.managers import RemoteError, SharedMemoryManager
 
     from typing_extensions import Self
 
-__all__ = ["BaseManager", "SyncManager"]
+__all__ = [
+    "AcquirerProxy",
+    "ArrayProxy",
+    "AutoProxy",
+    "BarrierProxy",
+    "BaseListProxy",
+    "BaseManager",
+    "BaseProxy",
+    "ConditionProxy",
+    "DictProxy",
+    "EventProxy",
+    "IteratorProxy",
+    "ListProxy",
+    "MakeProxyType",
+    "NamespaceProxy",
+    "PoolProxy",
+    "RebuildProxy",
+    "RemoteError",
+    "SharedMemoryManager",
+    "SyncManager",
+    "Token",
+    "ValueProxy",
+    "all_methods",
+    "public_methods",
+]
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -49,7 +98,7 @@ class ManagerShutDownError(SegmentClosedError, AssertionError):
     """What is raised for use after `shutdown()`: ours, and the stdlib's at once."""
 
 
-class BaseManager:
+class BaseManager(Registry):
     """What all managers have in common: a segment, and the order of start, use and shutdown.
 
     Args: `address`, another manager's, for `connect()`; `authkey`, `serializer` and `shutdown_timeout` are
@@ -75,6 +124,9 @@ class BaseManager:
         self._segment: AnonymousSegment | None = None
         self._owner = 0
         self._state = State()
+        self._serializer = serializer
+        self._singletons = None
+        self._pools: WeakSet[PoolProxy] = WeakSet()
 
     def start(self, initializer: Callable[..., object] | None = None, initargs: Iterable[Any] = ()) -> None:
         """Make the segment.
@@ -98,6 +150,16 @@ class BaseManager:
         self._owner = os.getpid()
         self._address = _ADDRESS + segment.id.hex()
         self._state.value = State.STARTED
+        self._publish_all()
+
+    def get_server(self) -> None:
+        """There is no server. Raises: ProcessError if it was started or has ended; ValueError."""
+        self._must_be_new()
+        raise ValueError(
+            f"a {type(self).__name__} has no server: its objects are in shared memory of this machine. Call start() "
+            "instead, keep this process alive for as long as objects are to be found, and give the manager's "
+            "address, or the manager, to the other processes."
+        )
 
     def connect(self) -> None:
         """Attach to the segment of the manager whose address was given.
@@ -108,13 +170,16 @@ class BaseManager:
         address = self._address
         if not isinstance(address, str) or not address.startswith(_ADDRESS):
             raise ValueError(f"cannot connect to {address!r}: give the address of a manager that was started")
+        first, _, place = address.removeprefix(_ADDRESS).partition("-")
         try:
-            segment_id = bytes.fromhex(address.removeprefix(_ADDRESS))
+            segment_id = bytes.fromhex(first)
         except ValueError:
             raise ValueError(f"cannot connect to {address!r}: it is no manager's address") from None
         segment = find_segment(segment_id)
         if segment is None:
             raise SegmentNotFoundError.because(f"cannot connect to {address}: no process of this user has it")
+        if place:
+            self._singletons = singletons.Singletons(segment, place)
         self._segment = segment
         self._state.value = State.STARTED
 
@@ -130,6 +195,9 @@ class BaseManager:
             )
         if self._state.value == State.STARTED:
             self._state.value = State.SHUTDOWN
+            for pool in list(self._pools):
+                pool._end()
+            self._singletons = None
             if self._segment is not None and self._owner == os.getpid():
                 self._segment._shutdown()
 
@@ -162,7 +230,7 @@ class BaseManager:
     def __reduce__(self) -> tuple[object, ...]:
         if self._state.value == State.INITIAL:
             raise TypeError(f"cannot pickle a {type(self).__name__} before it is started: call start() first")
-        return _rebuild_manager, (type(self), self._usable())
+        return _rebuild_manager, (type(self), self._usable(), self._address)
 
     def _must_be_new(self) -> None:
         if self._state.value == State.STARTED:
@@ -183,15 +251,35 @@ class BaseManager:
         return cls._in(self._usable())._managed()
 
     def _number_of_objects(self) -> int:
-        return self._usable().stats().objects
+        """Objects alive, blocks of large values included. Source: `BaseManager._number_of_objects`."""
+        return self._usable().stats().objects - (self._singletons is not None)
+
+    def _debug_info(self) -> str:
+        """What the segment holds, in words."""
+        stats = self._usable().stats()
+        return f"  {self._address}:       objects={stats.objects}\n    {stats.used} bytes of {stats.size} in use"
 
 
-def _rebuild_manager(cls: type[BaseManager], segment: AnonymousSegment) -> BaseManager:
+def _rebuild_manager(cls: type[BaseManager], segment: AnonymousSegment, address: str) -> BaseManager:
     """A manager in another process: it makes objects in the same segment, and cannot end it."""
-    manager = cls(address=_ADDRESS + segment.id.hex())
+    manager = cls(address=address)
+    place = address.removeprefix(_ADDRESS).partition("-")[2]
+    if place:
+        manager._singletons = singletons.Singletons(segment, place)
     manager._segment = segment
     manager._state.value = State.STARTED
     return manager
+
+
+def manager_at(segment: Segment, home: tuple[str, str] | None) -> BaseManager:
+    """A manager that makes objects in this segment, of the class that is found at `home`; else a SyncManager."""
+    cls: Any = None
+    if home is not None:
+        cls = sys.modules.get(home[0]) or import_module(home[0])
+        for part in home[1].split("."):
+            cls = getattr(cls, part)
+    assert isinstance(segment, AnonymousSegment)
+    return _rebuild_manager(cls or SyncManager, segment, _ADDRESS + segment.id.hex())
 
 
 class SyncManager(BaseManager):
@@ -298,12 +386,24 @@ class SyncManager(BaseManager):
         initializer: Callable[..., object] | None = None,
         initargs: Iterable[Any] = (),
         maxtasksperchild: int | None = None,
-    ) -> Pool:
-        """A pool of processes, started from this one; as the context's."""
+    ) -> PoolProxy:
+        """A pool of processes, started from this one; as the context's.
+
+        Raises: what Pool() raises, which is a RemoteError as well, as SyncManager's.
+        """
         self._usable()
         from .context import get_context
 
-        return (self._ctx or get_context()).Pool(processes, initializer, initargs, maxtasksperchild)
+        context = self._ctx or get_context()
+        try:
+            made = PoolProxy(context.get_start_method(), processes, initializer, tuple(initargs), maxtasksperchild)
+        except (TypeError, ValueError) as error:
+            raise type("PoolError", (type(proxies.refused("")), type(error)), {})(*error.args) from None
+        self._pools.add(made)
+        return made
+
+
+SyncManager._built_in = {name: method for name, method in vars(SyncManager).items() if name[0] != "_"}
 
 
 def _as_dict(args: Sequence[Any], kwds: Mapping[str, Any]) -> Mapping[Any, Any]:
@@ -315,3 +415,12 @@ def _as_dict(args: Sequence[Any], kwds: Mapping[str, Any]) -> Mapping[Any, Any]:
     if type(first) is dict and not kwds:
         return first
     return dict(*args, **kwds)
+
+
+def __getattr__(name: str) -> object:
+    """The standard library's own, which take long to import."""
+    if name in ("RemoteError", "SharedMemoryManager"):
+        import multiprocessing.managers
+
+        return getattr(multiprocessing.managers, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -50,6 +50,21 @@ mps_status mps_cell_get(mps_seg *seg, mps_door door, mps_off off, mps_copy *out)
     return get_locked(seg, door, c, out);
 }
 
+mps_status mps_cell_same(mps_seg *seg, mps_door door, mps_off off, const mps_enc *value, bool *same)
+{
+    mps_cell *c = cell_at(seg, off);
+    mps_tx tx;
+    mps_status st = mps_tx_begin(seg, &tx, door);
+    if (st != MPS_OK) {
+        return st;
+    }
+    st = mps_tx_lock(&tx, &c->object.guard);
+    if (st == MPS_OK) {
+        *same = mps_value_same(seg, load(c), value);
+    }
+    return mps_copy_end(&tx, st, NULL, NULL);
+}
+
 /* ---- changing ---- */
 
 static inline mps_status enter(mps_tx *tx, mps_cell *c)

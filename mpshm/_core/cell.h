@@ -1,4 +1,4 @@
-/* cell.h -- one value behind a guard: Value.
+/* cell.h -- one value behind a guard: Value, and the state of an object of a user's class.
  *
  *   object:  | mps_object | value : 16 |        all zero: None
  *
@@ -22,6 +22,9 @@ mps_status mps_cell_set(mps_seg *seg, mps_door door, mps_off off, mps_enc *value
 mps_status mps_cell_add(mps_seg *seg, mps_door door, mps_off off, int64_t n, int64_t *sum);
 /* Sets if the value is the same as expected: else MPS_E_CHANGED. */
 mps_status mps_cell_exchange(mps_seg *seg, mps_door door, mps_off off, const mps_enc *expected, mps_enc *value);
+
+/* Whether the value is the same as that. */
+mps_status mps_cell_same(mps_seg *seg, mps_door door, mps_off off, const mps_enc *value, bool *same);
 
 mps_status mps_cell_drop(mps_tx *tx, mps_mortal *m, mps_off off, bool *done);
 mps_status mps_cell_visit(mps_seg *seg, mps_off off, mps_visit *v);

@@ -1,4 +1,4 @@
-/* value.c -- Value: one value that all share. */
+/* value.c -- what is one value behind a guard: Value, and Instance, the state of an object of a user's class. */
 #include "cell.h"
 #include "step.h"
 
@@ -17,7 +17,8 @@ static PyObject *read_value(mpy_handle *h)
     return mpy_fail(h, st, "get the value of a");
 }
 
-static int write_value(mpy_handle *h, PyObject *obj)
+/* Stores obj; changed_only: unless what it is stored as is there already. */
+static int write_value(mpy_handle *h, PyObject *obj, bool changed_only)
 {
     mps_enc enc;
     mpy_hold hold = {0};
@@ -25,9 +26,13 @@ static int write_value(mpy_handle *h, PyObject *obj)
         mpy_hold_done(&hold);
         return -1;
     }
+    bool same = false;
     mps_status st = MPS_OK;
     do {
-        st = mps_cell_set(h->seg, MPS_DOOR_GIL, h->off, &enc);
+        st = changed_only ? mps_cell_same(h->seg, MPS_DOOR_GIL, h->off, &enc, &same) : MPS_OK;
+        if (mps_likely(st == MPS_OK) && !same) {
+            st = mps_cell_set(h->seg, MPS_DOOR_GIL, h->off, &enc);
+        }
     } while (mps_unlikely(st != MPS_OK) && mpy_again(h, &st));
     mpy_hold_done(&hold);
     if (mps_unlikely(st != MPS_OK)) {
@@ -50,7 +55,7 @@ static int value_set_value(PyObject *self, PyObject *obj, void *closure)
         PyErr_SetString(PyExc_AttributeError, "the value of a Value cannot be deleted");
         return -1;
     }
-    return write_value(mpy_handle_of(self), obj);
+    return write_value(mpy_handle_of(self), obj, false);
 }
 
 static PyObject *value_get(PyObject *self, PyObject *unused)
@@ -61,7 +66,7 @@ static PyObject *value_get(PyObject *self, PyObject *unused)
 
 static PyObject *value_set(PyObject *self, PyObject *obj)
 {
-    if (write_value(mpy_handle_of(self), obj) < 0) {
+    if (write_value(mpy_handle_of(self), obj, false) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -96,7 +101,7 @@ static int value_init(PyObject *self, PyObject *args, PyObject *kwds)
     if (!PyArg_ParseTupleAndKeywords(args, kwds, "|O:Value", names, &obj)) {
         return -1;
     }
-    return obj == NULL ? 0 : write_value(mpy_handle_of(self), obj);
+    return obj == NULL ? 0 : write_value(mpy_handle_of(self), obj, false);
 }
 
 static PyMethodDef value_methods[] = {
@@ -131,8 +136,53 @@ static PyType_Spec value_spec = {
     .slots = value_slots,
 };
 
+/* ---- Instance ---- */
+
+static PyObject *instance_store(PyObject *self, PyObject *obj)
+{
+    if (write_value(mpy_handle_of(self), obj, true) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef instance_methods[] = {
+    {"_load", value_get, METH_NOARGS, "_load($self, /)\n--\n\nA copy of the object."},
+    {"_store", instance_store, METH_O,
+     "_store($self, obj, /)\n--\n\nMake this the object; nothing is written if it is stored like that already."},
+    {0},
+};
+
+static PyGetSetDef instance_getset[] = {
+    {"lock", mpy_handle_lock, NULL, "A lock for several steps: while it is held, the others' calls wait.", NULL},
+    {0},
+};
+
+PyDoc_STRVAR(instance_doc,
+             "Instance()\n--\n\nAn object of a user's class in shared memory, pickled: what a proxy refers to.");
+
+static PyType_Slot instance_slots[] = {
+    {Py_tp_doc, (void *)instance_doc},
+    {Py_tp_new, (void *)mpy_handle_new},
+    {Py_tp_methods, instance_methods},
+    {Py_tp_getset, instance_getset},
+    {0},
+};
+
+static PyType_Spec instance_spec = {
+    .name = "mpshm._types.Instance",
+    .basicsize = sizeof(mpy_handle),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+    .slots = instance_slots,
+};
+
 int mpy_value_ready(PyObject *module, mpy_state *state)
 {
+    PyTypeObject *instance = mpy_type_add(module, &instance_spec, state->handle_type, true);
+    state->base[mpy_kind_index(MPS_KIND_INSTANCE)] = instance;
+    if (instance == NULL) {
+        return -1;
+    }
     PyTypeObject *type = mpy_type_add(module, &value_spec, state->handle_type, true);
     state->base[mpy_kind_index(MPS_KIND_VALUE)] = type;
     return type == NULL ? -1 : 0;

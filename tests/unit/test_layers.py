@@ -33,8 +33,8 @@ PYTHON_FLOORS = {
     1: "memory",
     3: "allocators",
     4: "segments handles",
-    6: "containers sharing sync queues arrays sharedctypes deques sets",
-    7: "__init__ __main__ managers context cli demo",
+    6: "containers sharing sync queues arrays sharedctypes deques sets proxies singletons",
+    7: "__init__ __main__ managers context cli demo registry pools",
 }
 LONGEST_FILE = 900  # lines; a longer one holds two concepts
 SYSTEMS = r"__(gnu_)?linux__|__ANDROID__|__APPLE__|__MACH__|__(Free|Net|Open)BSD__|__unix__|__CYGWIN__|_WIN32"

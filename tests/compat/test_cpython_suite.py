@@ -1,0 +1,84 @@
+"""CPython's own tests of managers and of multiprocessing's objects pass with ours in their place.
+
+A test that is left out stands in LEFT_OUT with what it is about that we do not have, by design.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from cpython_suite import CLASSES
+
+HAS_TESTS = find_spec("test") is not None and find_spec("test._test_multiprocessing") is not None
+
+pytestmark = [
+    pytest.mark.skipif(not HAS_TESTS, reason="this Python comes without its tests"),
+    pytest.mark.timeout(170),
+]
+
+METHODS = ("fork", "spawn", "forkserver")
+SECONDS = 150  # for one class of tests; it takes a few
+
+NETWORK = "serves an address on the network, with xmlrpclib: shared memory serves one machine"
+
+LEFT_OUT = {
+    "WithManagerTestManagerRestart.test_rapid_restart": NETWORK,
+    "WithManagerTestRemoteManager.test_remote": NETWORK,
+}
+
+# Why CPython's tests skip themselves.
+OWN_REASONS = ("test not appropriate for", "test not applicable to", "start_method=", "needs sharedctypes")
+
+
+def suite(interpreter_env, group, method, only, *left_out):
+    """Run the suite in a process group of its own: nothing of it is left when this returns."""
+    command = [sys.executable, "-W", "ignore", str(Path(__file__).with_name("cpython_suite.py"))]
+    command += [group, method, only, *left_out]
+    process = subprocess.Popen(
+        command, env=interpreter_env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        out, err = process.communicate(timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGABRT)  # with tracebacks, where faulthandler is on
+        out, err = process.communicate(timeout=20)
+        pytest.fail(f"{only} by {method} did not end:\n{err}")
+    finally:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    assert process.returncode == 0, err
+    return json.loads(out.splitlines()[-1])
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("group", "name"), [(group, name) for group in CLASSES for name in sorted(CLASSES[group])])
+def test_cpythons_tests_pass(interpreter_env, group, name, method):
+    """Each test of the class passes, or is left out, or finds itself that it is not meant for these objects."""
+    found = suite(interpreter_env, group, method, name, *LEFT_OUT)
+    wanted = {test for test in found["known"] if test.partition(".")[0] == name} - set(LEFT_OUT)
+    outcomes = found["outcomes"]
+    bad = {
+        test: outcome
+        for test, outcome in outcomes.items()
+        if outcome != "ok" and not (outcome.startswith("skipped: ") and any(why in outcome for why in OWN_REASONS))
+    }
+    assert not bad, "\n\n".join(f"{test}\n{outcome}" for test, outcome in bad.items())
+    assert set(outcomes) == wanted
+
+
+@pytest.mark.parametrize("group", CLASSES)
+def test_what_is_left_out_exists(interpreter_env, group):
+    """The table names tests that this Python has, and there is more than what it names."""
+    known = set(suite(interpreter_env, group, "fork", "none")["known"])
+    classes = {test.partition(".")[0] for test in known}
+    assert classes == CLASSES[group]
+    mine = {test for test in LEFT_OUT if test.partition(".")[0] in CLASSES[group]}
+    assert mine < known
+    assert all(reason.strip() for reason in LEFT_OUT.values())
