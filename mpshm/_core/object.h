@@ -38,13 +38,22 @@ enum {
     MPS_KIND_CONDITION = MPS_KIND_MAGIC | 15,
     MPS_KIND_EVENT = MPS_KIND_MAGIC | 16,
     MPS_KIND_BARRIER = MPS_KIND_MAGIC | 17,
-    MPS_KIND_RAW = MPS_KIND_MAGIC | 18,        /* bytes that programs change as they like */
-    MPS_KIND_ARRAY = MPS_KIND_MAGIC | 19,      /* numbers of one type */
-    MPS_KIND_INSTANCE = MPS_KIND_MAGIC | 20,   /* the state of an object of a user's class */
+    MPS_KIND_RAW = MPS_KIND_MAGIC | 18,      /* bytes that programs change as they like */
+    MPS_KIND_ARRAY = MPS_KIND_MAGIC | 19,    /* numbers of one type */
+    MPS_KIND_INSTANCE = MPS_KIND_MAGIC | 20, /* the state of an object of a user's class */
+    MPS_KIND_MAP = MPS_KIND_MAGIC | 21,      /* sorted by key */
+    MPS_KIND_MULTI_MAP = MPS_KIND_MAGIC | 22,
+    MPS_KIND_SORTED_SET = MPS_KIND_MAGIC | 23,
+    MPS_KIND_VECTOR = MPS_KIND_MAGIC | 24, /* numbers of one type, which grows */
+    MPS_KIND_LINKED_LIST = MPS_KIND_MAGIC | 25,
+    MPS_KIND_STRING = MPS_KIND_MAGIC | 26, /* text or bytes that change in place */
+    MPS_KIND_POOL = MPS_KIND_MAGIC | 27,   /* nodes of one size */
+    MPS_KIND_NDARRAY = MPS_KIND_MAGIC | 28,
     MPS_KIND_TABLE_BODY = MPS_KIND_MAGIC | 64, /* not objects: mortal blocks only */
     MPS_KIND_ARRAY_BODY = MPS_KIND_MAGIC | 65,
     MPS_KIND_DEQUE_BODY = MPS_KIND_MAGIC | 66,
     MPS_KIND_RING_CHUNK = MPS_KIND_MAGIC | 67,
+    MPS_KIND_TREE_NODE = MPS_KIND_MAGIC | 68,
 };
 
 /* Bits of an object's flags; the rest is the kind's own. */

@@ -1,0 +1,25 @@
+/* node.h -- where containers that consist of nodes get them: the segment's own allocator, or a pool.
+ *
+ * A container keeps the offset of its pool, which it counts as a reference, or 0 for the segment's own allocator. All its nodes
+ * come from there and go back there.
+ *
+ * Locking: inside an operation that holds the container's guard. Order: container, references, pool, allocator; so whatever
+ * takes the references' guard in the same operation (values that own something) comes before. A node that is given up is not
+ * reused before the commit.
+ *
+ * Costs: O(1); from the segment's own allocator, for small nodes, one journal entry and no lock (alloc.h).
+ */
+#ifndef MPS_NODE_H
+#define MPS_NODE_H
+
+#include "object.h"
+
+#define MPS_ROOM_NODE 2u /* journal entries that one of these may add */
+
+/* A node of nbytes, its content undefined. Every node of one container has the same size. */
+mps_status mps_node_alloc(mps_tx *tx, mps_off pool, uint64_t nbytes, mps_off *node);
+mps_status mps_node_free(mps_tx *tx, mps_off pool, mps_off node);
+/* One reference of a container's to its pool (0: nothing to do). */
+mps_status mps_node_visit_pool(mps_off pool, mps_visit *v);
+
+#endif
