@@ -9,7 +9,7 @@
 #define GROW_MAX ((uint64_t)64 << 20)
 #define PUNCH_MIN ((uint64_t)256 << 10)     /* bytes that must have become free in one piece */
 #define PUNCH_OVER (3 * (uint64_t)MPS_PAGE) /* ... and when the arena has passed max_size */
-#define KEEP_MIN ((uint64_t)16 << 20)       /* bytes that may lie free with memory, however little is used */
+#define KEEP_MIN ((uint64_t)64 << 20)       /* bytes that may lie free with memory, however little is used */
 
 /* The words that one transaction changes, at most:
  *   a free chunk made   head, size at its end, hole, hole_end, bins                    4 + 7

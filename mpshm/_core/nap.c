@@ -1,6 +1,6 @@
 #include "nap.h"
 
-#define SPINS_HELD 40u         /* looks at the word before the GIL is given up: about a microsecond */
+#define SPINS_HELD 100u        /* looks at the word before the GIL is given up: a few microseconds */
 #define SPIN_NS 25000u         /* of looking on without the GIL: less than a sleep and a wake-up cost */
 #define SPINS_A_LOOK 32u       /* looks at the word between two at the clock */
 #define SLICE_MIN_NS 2000000u  /* 2 ms */

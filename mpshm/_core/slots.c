@@ -10,6 +10,8 @@ static struct {
     mps_seg *first;
     void *(*leave)(void);
     void (*enter)(void *state);
+    void *(*make)(unsigned kind, uint64_t n, void **object);
+    void (*drop)(void *object);
 } process;
 
 /* ---- small things ---- */
@@ -48,6 +50,22 @@ void mps_door_enter(mps_door door, void *state)
     if (door == MPS_DOOR_GIL && process.enter != NULL) {
         process.enter(state);
     }
+}
+
+void mps_door_install_objects(void *(*make)(unsigned kind, uint64_t n, void **object), void (*drop)(void *object))
+{
+    process.make = make;
+    process.drop = drop;
+}
+
+void *mps_door_make(mps_door door, unsigned kind, uint64_t n, void **object)
+{
+    return door == MPS_DOOR_GIL && process.make != NULL ? process.make(kind, n, object) : NULL;
+}
+
+void mps_door_drop(void *object)
+{
+    process.drop(object);
 }
 
 mps_slot_head *mps_slot_head_at(const mps_seg *seg, uint32_t slot)

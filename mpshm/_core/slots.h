@@ -233,6 +233,12 @@ void mps_door_enter(mps_door door, void *state);
 /* How: set once by the Python binding. */
 void mps_door_install(void *(*leave)(void), void (*enter)(void *state));
 
+/* An object of the language behind the door for n bytes of a kind that both sides know: *object, and where its bytes go; NULL where
+ * there is none for that kind. With the GIL held. */
+void *mps_door_make(mps_door door, unsigned kind, uint64_t n, void **object);
+void mps_door_drop(void *object);
+void mps_door_install_objects(void *(*make)(unsigned kind, uint64_t n, void **object), void (*drop)(void *object));
+
 /* A lock inside this process's own memory (no robustness needed: it dies with us). */
 void mps_mutex_lock(uint32_t *word);
 void mps_mutex_unlock(uint32_t *word);

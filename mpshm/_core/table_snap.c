@@ -119,6 +119,7 @@ void mps_snap_item(const mps_snap *snap, uint64_t i, mps_copy *out)
     out->aux = item->aux;
     out->n_refs = item->n_refs;
     out->heap = NULL;
+    out->object = NULL;
     out->capacity = 0;
     if (mps_value_is_inline(item->value)) {
         out->data = (const uint8_t *)&out->value + 2;

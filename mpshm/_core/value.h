@@ -108,6 +108,7 @@ typedef struct mps_copy {
     uint32_t n_refs;
     uint32_t aux;
     uint8_t *heap; /* freed by done; NULL when small was enough */
+    void *object;  /* what a large value was copied into at once (mps_door_make); dropped by done unless it is taken */
     uint64_t capacity;
     uint64_t small[34]; /* 272 bytes */
 } mps_copy;
@@ -239,6 +240,7 @@ static inline void mps_copy_init(mps_copy *copy)
     copy->n_refs = 0;
     copy->aux = 0;
     copy->heap = NULL;
+    copy->object = NULL;
     copy->capacity = 0;
 }
 
@@ -247,7 +249,7 @@ void mps_copy_free(mps_copy *copy);
 
 static inline void mps_copy_done(mps_copy *copy)
 {
-    if (mps_unlikely(copy->heap != NULL)) {
+    if (mps_unlikely(copy->heap != NULL || copy->object != NULL)) {
         mps_copy_free(copy);
     }
 }

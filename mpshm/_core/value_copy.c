@@ -12,6 +12,10 @@ void mps_copy_free(mps_copy *copy)
     free(copy->heap);
     copy->heap = NULL;
     copy->capacity = 0;
+    if (copy->object != NULL) {
+        mps_door_drop(copy->object);
+        copy->object = NULL;
+    }
 }
 
 void mps_copy_drop_refs(mps_seg *seg, mps_door door, mps_copy *copy)
@@ -40,10 +44,10 @@ static uint8_t *room(mps_copy *copy, uint64_t n)
     return copy->heap;
 }
 
-/* The parts of the copy, as a span says; the references are not counted yet. */
-static mps_status lay_out(mps_copy *copy, const mps_span *span)
+/* The parts of the copy, as a span says, the data only if there is to be room for them now; the references are not counted yet. */
+static mps_status lay_out(mps_copy *copy, const mps_span *span, bool data)
 {
-    uint8_t *p = room(copy, (uint64_t)span->n_refs * 8 + span->nbytes);
+    uint8_t *p = room(copy, (uint64_t)span->n_refs * 8 + (data ? span->nbytes : 0));
     if (p == NULL) {
         return MPS_E_NOMEM;
     }
@@ -74,7 +78,7 @@ mps_status mps_copy_racy_far(mps_seg *seg, mps_value v, mps_copy *copy)
     if ((v.w0 & MPS_TAG_BLOB) != 0 || !mps_value_span(seg, v, &span)) {
         return give_up(copy, MPS_E_RETRY);
     }
-    mps_status st = lay_out(copy, &span);
+    mps_status st = lay_out(copy, &span, true);
     if (st != MPS_OK) {
         return give_up(copy, st);
     }
@@ -125,7 +129,8 @@ mps_status mps_copy_locked(mps_tx *tx, mps_value v, mps_copy *copy)
     if (!mps_value_span(tx->seg, v, &span)) {
         return give_up(copy, MPS_E_CORRUPT);
     }
-    mps_status st = lay_out(copy, &span);
+    bool blob = (v.w0 & MPS_TAG_BLOB) != 0;
+    mps_status st = lay_out(copy, &span, !blob || span.n_refs > 0);
     if (st != MPS_OK) {
         return give_up(copy, st);
     }
@@ -133,7 +138,7 @@ mps_status mps_copy_locked(mps_tx *tx, mps_value v, mps_copy *copy)
         st = mps_refs_adopt(tx, copy->refs, span.n_refs, &counted);
         copy->n_refs = counted;
     }
-    if (st == MPS_OK && (v.w0 & MPS_TAG_BLOB) != 0) {
+    if (st == MPS_OK && blob) {
         st = mps_tx_reserve(tx, 4);
         st = st == MPS_OK ? mps_hold_take(tx, v.w1) : st;
     } else if (st == MPS_OK) {
@@ -149,14 +154,22 @@ static mps_status fetch(mps_tx *tx, mps_copy *copy)
         return MPS_OK;
     }
     mps_span span;
-    uint64_t refs_bytes = (uint64_t)(copy->data - (const uint8_t *)copy->refs);
     if (!mps_value_span(tx->seg, copy->value, &span) || span.nbytes != copy->nbytes) {
         return MPS_E_CORRUPT;
+    }
+    uint8_t *to = (uint8_t *)copy->refs + (uint64_t)copy->n_refs * 8;
+    if (copy->n_refs == 0) {
+        to = mps_door_make(tx->door, mps_value_tag(copy->value), span.nbytes, &copy->object);
+        to = to != NULL ? to : room(copy, span.nbytes);
+        if (to == NULL) {
+            return MPS_E_NOMEM;
+        }
+        copy->data = to;
     }
     if (span.nbytes >= MUCH) {
         mps_tx_leave(tx);
     }
-    mps_racy_copy((uint8_t *)copy->refs + refs_bytes, span.data, span.nbytes);
+    mps_racy_copy(to, span.data, span.nbytes);
     mps_tx_enter(tx);
     copy->value.w0 ^= MPS_TAG_FAR;
     return MPS_OK;

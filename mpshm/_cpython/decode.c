@@ -113,6 +113,11 @@ static PyObject *decode_pickled(mpy_handle *h, mps_copy *copy, uint64_t skip, Py
 static PyObject *decode(mpy_handle *h, mps_copy *copy, PyObject **handles)
 {
     unsigned tag = mps_value_tag(copy->value);
+    if (mps_unlikely(copy->object != NULL) && (tag == MPS_TAG_BYTES || is_ascii(copy->data, copy->nbytes))) {
+        PyObject *made = copy->object;
+        copy->object = NULL;
+        return made;
+    }
     switch (tag) {
     case MPS_TAG_NONE: Py_RETURN_NONE;
     case MPS_TAG_BOOL: return PyBool_FromLong(copy->value.w1 != 0);

@@ -181,6 +181,27 @@ static void enter_gil(void *thread)
     }
 }
 
+/* Where a large value is copied to straight from shared memory. */
+static void *make_object(unsigned tag, uint64_t n, void **object)
+{
+    PyObject *made = NULL;
+    if (n > (uint64_t)PY_SSIZE_T_MAX / 2 || (tag != MPS_TAG_BYTES && tag != MPS_TAG_ASCII)) {
+        return NULL;
+    }
+    made = tag == MPS_TAG_BYTES ? PyBytes_FromStringAndSize(NULL, (Py_ssize_t)n) : PyUnicode_New((Py_ssize_t)n, 127);
+    if (made == NULL) {
+        PyErr_Clear();
+        return NULL;
+    }
+    *object = made;
+    return tag == MPS_TAG_BYTES ? (void *)PyBytes_AS_STRING(made) : PyUnicode_DATA(made);
+}
+
+static void drop_object(void *object)
+{
+    Py_DECREF((PyObject *)object);
+}
+
 /* ---- the module's life ---- */
 
 typedef struct name {
@@ -223,6 +244,7 @@ static int module_exec(PyObject *module)
         *name_at(state, i) = made;
     }
     mps_door_install(leave_gil, enter_gil);
+    mps_door_install_objects(make_object, drop_object);
     /* clang-format off */
     int (*const ready[])(PyObject *, mpy_state *) = {
         mpy_bound_ready,
