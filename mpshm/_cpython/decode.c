@@ -171,6 +171,7 @@ PyObject *mpy_decode_item_slow(mpy_handle *h, const mps_snap *snap, uint64_t i)
 PyObject *mpy_decode_plain(mpy_handle *h, mps_value value)
 {
     mps_copy copy;
+    copy.object = NULL;
     if (!mps_copy_plain(value, &copy)) {
         return mpy_fail(h, MPS_E_CORRUPT, "read a");
     }
