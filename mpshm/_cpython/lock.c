@@ -3,7 +3,7 @@
  * All are the same word in the object's head. Lock: anybody may release it. RLock and a container's: the thread that has
  * it may take it again, and no other may release it.
  */
-#include "waiting.h"
+#include "locks.h"
 
 /* A container's lock. */
 typedef struct object_lock {
@@ -13,9 +13,8 @@ typedef struct object_lock {
 /* ---- what all have in common ---- */
 
 /* The lock is ours: what others had begun to change before is done, too. 1 or -1. */
-static int taken(mpy_handle *h)
+static int taken(mpy_handle *h, mps_object *obj)
 {
-    mps_object *obj = mpy_object(h);
     uint32_t kind = mps_load32(&obj->mortal.kind);
     if (kind == MPS_KIND_LOCK || kind == MPS_KIND_RLOCK) {
         return 1; /* guards nothing of ours */
@@ -29,17 +28,16 @@ static int taken(mpy_handle *h)
     return -1;
 }
 
-/* 1 it is ours, 0 the time has passed, -1. Signals are looked at, and the deadline is kept. */
-static int acquire(mpy_handle *h, bool reentrant, uint64_t timeout_ns)
+int mpy_lock_acquire(mpy_handle *h, mps_object *obj, bool reentrant, uint64_t timeout_ns)
 {
     mpy_wait w;
     mpy_wait_begin(&w, timeout_ns);
     mps_status st;
     do {
-        st = mps_userlock_acquire(h->seg, MPS_DOOR_GIL, &mpy_object(h)->user, reentrant, w.left_ns);
+        st = mps_userlock_acquire(h->seg, MPS_DOOR_GIL, &obj->user, reentrant, w.left_ns);
     } while (mps_unlikely(st != MPS_OK) && mpy_wait_again(&w, &st));
     if (mps_likely(st == MPS_OK)) {
-        return taken(h);
+        return taken(h, obj);
     }
     if (st == MPS_E_TIMEOUT) {
         return 0;
@@ -54,21 +52,79 @@ static PyObject *acquire_method(mpy_handle *h, bool reentrant, PyObject *const *
     if ((n > 0 || names != NULL) && mpy_acquire_args(h, args, n, names, &timeout_ns) < 0) {
         return NULL;
     }
-    int got = acquire(h, reentrant, timeout_ns);
+    int got = mpy_lock_acquire(h, mpy_object(h), reentrant, timeout_ns);
     return got < 0 ? NULL : PyBool_FromLong(got);
+}
+
+/* What threading says of a lock that a manager made, and multiprocessing of all others; the classes are both's. */
+static PyObject *fail_release(mpy_handle *h, mps_status st, bool owner_only)
+{
+    if (st != MPS_E_NOTOWNER) {
+        return mpy_fail(h, st, "release a");
+    }
+    bool managed = mpy_is_managed(h);
+    if (owner_only) {
+        return mpy_raise("mpshm.errors", "NotHeldError",
+                         managed ? "cannot release un-acquired lock"
+                                 : "attempt to release recursive lock not owned by thread");
+    }
+    return mpy_raise("mpshm.errors", "ReleaseError",
+                     managed ? "release unlocked lock" : "semaphore or lock released too many times");
+}
+
+PyObject *mpy_lock_release(mpy_handle *h, mps_object *obj, bool owner_only)
+{
+    mps_status st = mps_userlock_release(h->seg, MPS_DOOR_GIL, &obj->user, owner_only);
+    if (mps_likely(st == MPS_OK)) {
+        Py_RETURN_NONE;
+    }
+    return fail_release(h, st, owner_only);
 }
 
 static PyObject *release_method(mpy_handle *h, bool owner_only)
 {
-    mps_status st = mps_userlock_release(h->seg, MPS_DOOR_GIL, &mpy_object(h)->user, owner_only);
-    if (mps_likely(st == MPS_OK)) {
-        Py_RETURN_NONE;
+    return mpy_lock_release(h, mpy_object(h), owner_only);
+}
+
+bool mpy_lock_is_owned(const mpy_handle *h, mps_object *obj, bool reentrant)
+{
+    return reentrant ? mps_userlock_mine(h->seg, &obj->user) : mps_userlock_held(h->seg, &obj->user);
+}
+
+mps_status mpy_lock_take_back(mpy_handle *h, mps_object *obj, bool reentrant, uint32_t depth)
+{
+    mps_status st;
+    do {
+        st = mps_userlock_acquire(h->seg, MPS_DOOR_GIL, &obj->user, reentrant, MPS_FOREVER);
+    } while (st == MPS_E_INTR);
+    if (st == MPS_OK && depth > 1) {
+        mps_userlock_deepen(&obj->user, depth);
     }
-    if (st != MPS_E_NOTOWNER) {
-        return mpy_fail(h, st, "release a");
+    return st;
+}
+
+/* For threading.Condition(lock): lets go of it wholly; returns how often it was taken. */
+static PyObject *release_save(mpy_handle *h, bool reentrant)
+{
+    uint32_t depth = 0;
+    mps_status st = mps_userlock_release_all(h->seg, MPS_DOOR_GIL, &mpy_object(h)->user, reentrant, &depth);
+    return st == MPS_OK ? PyLong_FromUnsignedLong(depth) : fail_release(h, st, reentrant);
+}
+
+static PyObject *acquire_restore(mpy_handle *h, bool reentrant, PyObject *saved)
+{
+    unsigned long depth = PyLong_AsUnsignedLong(saved);
+    if (depth == (unsigned long)-1 && PyErr_Occurred()) {
+        return NULL;
     }
-    PyErr_SetString(PyExc_RuntimeError, owner_only ? "cannot release un-acquired lock" : "release unlocked lock");
-    return NULL;
+    if (depth < 1 || depth > UINT32_MAX) {
+        return PyErr_Format(PyExc_ValueError, "_acquire_restore() takes what _release_save() returned");
+    }
+    mps_status st = mpy_lock_take_back(h, mpy_object(h), reentrant, reentrant ? (uint32_t)depth : 1);
+    if (st != MPS_OK) {
+        return mpy_fail(h, st, "acquire a");
+    }
+    Py_RETURN_NONE;
 }
 
 static PyObject *locked(mpy_handle *h)
@@ -145,6 +201,51 @@ static PyObject *lock_owner_died(PyObject *self, void *closure)
     return owner_died(mpy_handle_of(self));
 }
 
+static PyObject *lock_is_owned(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    mpy_handle *h = mpy_handle_of(self);
+    return PyBool_FromLong(mpy_lock_is_owned(h, mpy_object(h), false));
+}
+
+static PyObject *rlock_is_owned(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    mpy_handle *h = mpy_handle_of(self);
+    return PyBool_FromLong(mpy_lock_is_owned(h, mpy_object(h), true));
+}
+
+static PyObject *lock_release_save(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return release_save(mpy_handle_of(self), false);
+}
+
+static PyObject *rlock_release_save(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return release_save(mpy_handle_of(self), true);
+}
+
+static PyObject *lock_acquire_restore(PyObject *self, PyObject *saved)
+{
+    return acquire_restore(mpy_handle_of(self), false, saved);
+}
+
+static PyObject *rlock_acquire_restore(PyObject *self, PyObject *saved)
+{
+    return acquire_restore(mpy_handle_of(self), true, saved);
+}
+
+/* How often this thread has it. */
+static PyObject *lock_recursion_count(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    mpy_handle *h = mpy_handle_of(self);
+    const mps_userlock *user = &mpy_object(h)->user;
+    return PyLong_FromUnsignedLong(mps_userlock_mine(h->seg, user) ? mps_load32(&user->depth) : 0);
+}
+
 static int lock_init(PyObject *self, PyObject *args, PyObject *kwds)
 {
     if (PyTuple_GET_SIZE(args) == 0 && (kwds == NULL || PyDict_GET_SIZE(kwds) == 0)) {
@@ -162,12 +263,21 @@ PyDoc_STRVAR(enter_doc, "__enter__($self, /)\n--\n\nTake the lock.");
 PyDoc_STRVAR(exit_doc, "__exit__($self, kind, error, trace, /)\n--\n\nLet go of the lock.");
 PyDoc_STRVAR(died_doc, "Whether the lock came to its present holder from one that died.");
 
+PyDoc_STRVAR(owned_doc, "_is_owned($self, /)\n--\n\nWhether threading.Condition may use the lock now.");
+PyDoc_STRVAR(save_doc, "_release_save($self, /)\n--\n\nLet go of the lock, however often it was taken; return that.");
+PyDoc_STRVAR(restore_doc, "_acquire_restore($self, saved, /)\n--\n\nTake the lock as often as _release_save() said.");
+PyDoc_STRVAR(count_doc, "_recursion_count($self, /)\n--\n\nHow often this thread has taken the lock.");
+
 static PyMethodDef lock_methods[] = {
     {"acquire", MPY_FUNCTION(lock_acquire), METH_FASTCALL | METH_KEYWORDS, acquire_doc},
     {"release", lock_release, METH_NOARGS, release_doc},
     {"locked", lock_locked, METH_NOARGS, locked_doc},
     {"__enter__", lock_enter, METH_NOARGS, enter_doc},
     {"__exit__", MPY_FUNCTION(lock_exit), METH_FASTCALL, exit_doc},
+    {"_is_owned", lock_is_owned, METH_NOARGS, owned_doc},
+    {"_release_save", lock_release_save, METH_NOARGS, save_doc},
+    {"_acquire_restore", lock_acquire_restore, METH_O, restore_doc},
+    {"_recursion_count", lock_recursion_count, METH_NOARGS, count_doc},
     {0},
 };
 
@@ -177,6 +287,10 @@ static PyMethodDef rlock_methods[] = {
     {"locked", lock_locked, METH_NOARGS, locked_doc},
     {"__enter__", rlock_enter, METH_NOARGS, enter_doc},
     {"__exit__", MPY_FUNCTION(rlock_exit), METH_FASTCALL, exit_doc},
+    {"_is_owned", rlock_is_owned, METH_NOARGS, owned_doc},
+    {"_release_save", rlock_release_save, METH_NOARGS, save_doc},
+    {"_acquire_restore", rlock_acquire_restore, METH_O, restore_doc},
+    {"_recursion_count", lock_recursion_count, METH_NOARGS, count_doc},
     {0},
 };
 

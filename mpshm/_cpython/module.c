@@ -225,7 +225,8 @@ static int module_exec(PyObject *module)
     mps_door_install(leave_gil, enter_gil);
     int (*const ready[])(PyObject *, mpy_state *) = {
         mpy_handle_ready, mpy_dict_ready,      mpy_dict_iter_ready, mpy_list_ready,     mpy_list_iter_ready,
-        mpy_value_ready,  mpy_namespace_ready, mpy_lock_ready,      mpy_pickling_ready,
+        mpy_value_ready,  mpy_namespace_ready, mpy_lock_ready,      mpy_pickling_ready, mpy_event_ready,
+        mpy_sem_ready,    mpy_cond_ready,      mpy_barrier_ready,
     };
     for (size_t i = 0; i < sizeof ready / sizeof ready[0]; i++) {
         if (ready[i](module, state) < 0) {

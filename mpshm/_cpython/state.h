@@ -66,6 +66,10 @@ int mpy_list_iter_ready(PyObject *module, mpy_state *state);
 int mpy_value_ready(PyObject *module, mpy_state *state);
 int mpy_namespace_ready(PyObject *module, mpy_state *state);
 int mpy_lock_ready(PyObject *module, mpy_state *state);
+int mpy_event_ready(PyObject *module, mpy_state *state);
+int mpy_sem_ready(PyObject *module, mpy_state *state);
+int mpy_cond_ready(PyObject *module, mpy_state *state);
+int mpy_barrier_ready(PyObject *module, mpy_state *state);
 int mpy_pickling_ready(PyObject *module, mpy_state *state);
 
 static inline unsigned mpy_kind_index(uint32_t kind)

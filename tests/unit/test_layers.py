@@ -26,7 +26,7 @@ C_FLOORS = {
     3: "alloc",
     4: "object refs token recover segment names",
     5: "value",
-    6: "table vector cell mutex kinds check",
+    6: "table vector cell mutex event sem waitq cond barrier kinds check",
 }
 PYTHON_FLOORS = {
     0: "errors _binding _version _ffi _types",
