@@ -379,6 +379,35 @@ class SyncManager(BaseManager):
     def JoinableQueue(self, maxsize: int = 0) -> queues.JoinableQueue[Any]:  # noqa: N802
         """A shared queue whose items can be waited for to be done with. Args: as Queue's."""
         return self._create(queues.JoinableQueue)._limit(maxsize)
+    def Semaphore(self, value: int = 1) -> sync.Semaphore:  # noqa: N802
+        """Permits to take and to give back; those of a process that died come back."""
+        made = self._create(sync.Semaphore)
+        made._setup(value)
+        return made
+
+    def BoundedSemaphore(self, value: int = 1) -> sync.BoundedSemaphore:  # noqa: N802
+        """A Semaphore that never has more permits at hand than at first."""
+        made = self._create(sync.BoundedSemaphore)
+        made._setup(value)
+        return made
+
+    def Condition(self, lock: sync.Lock | sync.RLock | None = None) -> sync.Condition:  # noqa: N802
+        """Waiting until notified. Args: `lock`, one that this manager made; None makes an RLock."""
+        made = self._create(sync.Condition)
+        made._setup(self.RLock() if lock is None else lock)
+        return made
+
+    def Event(self) -> sync.Event:  # noqa: N802
+        """A flag to wait for."""
+        return self._create(sync.Event)
+
+    def Barrier(  # noqa: N802
+        self, parties: int, action: Callable[[], object] | None = None, timeout: float | None = None
+    ) -> sync.Barrier:
+        """A place where `parties` processes or threads wait for each other."""
+        made = self._create(sync.Barrier)
+        made._setup(parties, action, timeout)
+        return made
 
     def Pool(  # noqa: N802
         self,

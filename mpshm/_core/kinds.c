@@ -1,8 +1,12 @@
+#include "barrier.h"
 #include "cell.h"
 #include "numbers.h"
 #include "raw.h"
 #include "deque.h"
 #include "ring.h"
+#include "cond.h"
+#include "event.h"
+#include "sem.h"
 #include "vector.h"
 
 /* A lock is its header alone; numbers and raw bytes own nothing besides their block. */
@@ -36,6 +40,11 @@ static const mps_kind kinds[] = {
     {MPS_KIND_BLOB, "blob", sizeof(mps_blob), mps_blob_drop, mps_blob_visit},
     {MPS_KIND_SET, "set", sizeof(mps_table), mps_table_drop, mps_table_visit},
     {MPS_KIND_DEQUE, "deque", sizeof(mps_deque), mps_deque_drop, mps_deque_visit},
+    {MPS_KIND_SEMAPHORE, "semaphore", sizeof(mps_sem), mps_sem_drop, mps_sem_visit},
+    {MPS_KIND_BOUNDED_SEMAPHORE, "bounded semaphore", sizeof(mps_sem), mps_sem_drop, mps_sem_visit},
+    {MPS_KIND_CONDITION, "condition", sizeof(mps_cond), mps_cond_drop, mps_cond_visit},
+    {MPS_KIND_EVENT, "event", sizeof(mps_event), mps_event_drop, mps_event_visit},
+    {MPS_KIND_BARRIER, "barrier", sizeof(mps_barrier_object), mps_barrier_drop, mps_barrier_visit},
     {MPS_KIND_TABLE_BODY, "body of a table", 32, mps_table_body_drop, mps_table_body_visit},
     {MPS_KIND_ARRAY_BODY, "body of a list", 32, mps_vector_body_drop, mps_vector_body_visit},
     {MPS_KIND_DEQUE_BODY, "body of a deque", 32, mps_deque_body_drop, mps_deque_body_visit},

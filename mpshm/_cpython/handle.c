@@ -1,6 +1,7 @@
 #include "handle.h"
 
 #include "segment.h"
+#include "sem.h"
 
 /* ---- errors ---- */
 
@@ -208,10 +209,18 @@ static PyObject *handle_in(PyObject *cls, PyObject *segment)
 
 /* ---- the type ---- */
 
-/* Whether this process holds the object's lock. */
+/* Whether this process holds the object's lock, or permits of it. */
 static bool holds_lock(const mpy_handle *h)
 {
-    return h->seg->token != 0 && mps_load32(&mpy_object(h)->user.word) == h->seg->token;
+    const mps_object *obj = mpy_object(h);
+    uint32_t kind = mps_load32(&obj->mortal.kind);
+    if (mps_unlikely(kind == MPS_KIND_SEMAPHORE || kind == MPS_KIND_BOUNDED_SEMAPHORE)) {
+        uint32_t count;
+        bool told;
+        mps_sem_mine(h->seg, h->off, &count, &told);
+        return count > 0;
+    }
+    return h->seg->token != 0 && mps_load32(&obj->user.word) == h->seg->token;
 }
 
 static void handle_dealloc(PyObject *self)

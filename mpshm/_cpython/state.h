@@ -82,6 +82,10 @@ int mpy_raw_ready(PyObject *module, mpy_state *state);
 int mpy_adder_ready(PyObject *module, mpy_state *state);
 int mpy_array_ready(PyObject *module, mpy_state *state);
 int mpy_queue_ready(PyObject *module, mpy_state *state);
+int mpy_event_ready(PyObject *module, mpy_state *state);
+int mpy_sem_ready(PyObject *module, mpy_state *state);
+int mpy_cond_ready(PyObject *module, mpy_state *state);
+int mpy_barrier_ready(PyObject *module, mpy_state *state);
 int mpy_pickling_ready(PyObject *module, mpy_state *state);
 
 static inline unsigned mpy_kind_index(uint32_t kind)

@@ -66,3 +66,43 @@ int mpy_acquire_args(const mpy_handle *h, PyObject *const *args, Py_ssize_t n, P
     int blocking = given == NULL ? 1 : PyObject_IsTrue(given);
     return blocking < 0 ? -1 : mpy_timeout(h, all[1], blocking != 0, timeout_ns);
 }
+
+int mpy_wait_timeout(PyObject *timeout, uint64_t *timeout_ns)
+{
+    *timeout_ns = MPS_FOREVER;
+    if (timeout == NULL || timeout == Py_None) {
+        return 0;
+    }
+    double seconds = PyFloat_AsDouble(timeout);
+    if (seconds == -1 && PyErr_Occurred()) {
+        return -1;
+    }
+    if (seconds > (double)(INT64_MAX / 1000000000)) {
+        PyErr_SetString(PyExc_OverflowError, "timeout value is too large");
+        return -1;
+    }
+    *timeout_ns = seconds > 0 ? (uint64_t)__builtin_ceil(seconds * 1e9) : 0;
+    return 0;
+}
+
+int mpy_wait_args(PyObject *const *args, Py_ssize_t n, PyObject *names, uint64_t *timeout_ns)
+{
+    static const char *const known[] = {"timeout", NULL};
+    PyObject *all[1] = {NULL};
+    if (!mpy_step_args("wait", args, n, names, known, 0, all)) {
+        return -1;
+    }
+    return mpy_wait_timeout(all[0], timeout_ns);
+}
+
+PyObject *mpy_raise(const char *module, const char *name, const char *text)
+{
+    PyObject *found = PyImport_ImportModule(module);
+    PyObject *error = found == NULL ? NULL : PyObject_GetAttrString(found, name);
+    if (error != NULL) {
+        PyErr_SetString(error, text);
+    }
+    Py_XDECREF(error);
+    Py_XDECREF(found);
+    return NULL;
+}

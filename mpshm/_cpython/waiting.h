@@ -34,4 +34,11 @@ int mpy_timeout(const mpy_handle *h, PyObject *timeout, bool blocking, uint64_t 
 /* (blocking=True, timeout=None), as acquire() takes them; multiprocessing's locks call the first one block. */
 int mpy_acquire_args(const mpy_handle *h, PyObject *const *args, Py_ssize_t n, PyObject *names, uint64_t *timeout_ns);
 
+/* (timeout=None) of wait(): as above, but what is negative has passed, whoever made the object, and no number at all is too. */
+int mpy_wait_args(PyObject *const *args, Py_ssize_t n, PyObject *names, uint64_t *timeout_ns);
+int mpy_wait_timeout(PyObject *timeout, uint64_t *timeout_ns);
+
+/* Raises module.name(text), a class that Python code defines: always NULL. */
+PyObject *mpy_raise(const char *module, const char *name, const char *text);
+
 #endif

@@ -1,0 +1,453 @@
+#include "sem.h"
+
+#define SIGNAL ((uint64_t)1 << 63)
+#define ONE_LEFT ((uint64_t)1 << 32)
+#define COUNT 0x7fffffffu
+#define TOLD 0x80000000u
+
+static inline mps_sem *sem_at(const mps_seg *seg, mps_off off)
+{
+    return mps_region_at(&seg->region, off);
+}
+
+static inline uint32_t value_of(uint64_t state)
+{
+    return (uint32_t)state;
+}
+
+static inline uint32_t left_of(uint64_t state)
+{
+    return (uint32_t)(state >> 32) & COUNT;
+}
+
+/* What waiters sleep on: the lower half of state. */
+static inline uint32_t *value_word(mps_sem *s)
+{
+    return (uint32_t *)(void *)&s->state;
+}
+
+static inline uint32_t token_of(uint64_t place)
+{
+    return (uint32_t)(place >> 32);
+}
+
+static inline uint32_t count_of(uint64_t place)
+{
+    return (uint32_t)place & COUNT;
+}
+
+static mps_status open(const mps_seg *seg)
+{
+    uint32_t state = mps_load32(&seg->control->state);
+    if (mps_likely(state == MPS_STATE_READY)) {
+        return MPS_OK;
+    }
+    return state == MPS_STATE_CLOSED ? MPS_E_CLOSED : MPS_E_CORRUPT;
+}
+
+/* ---- places ---- */
+
+/* Twice as many as there can be processes; at least what the first block has. */
+static inline uint64_t most_places(const mps_seg *seg)
+{
+    return mps_max64(seg->n_slots * (uint64_t)2, MPS_SEM_PLACES * 2);
+}
+
+/* The places behind the first four; NULL with *n 0 where there are none, or what stands there can't be any. */
+static uint64_t *further(mps_seg *seg, const mps_sem *s, uint64_t *n)
+{
+    mps_off off = mps_load64(&s->more);
+    *n = mps_load64(&s->n_more);
+    if (off == 0 || (off & 15) != 0 || off < seg->arena || *n > most_places(seg) ||
+        !mps_region_holds(&seg->region, off, *n * sizeof(uint64_t))) {
+        *n = 0;
+        return NULL;
+    }
+    return mps_region_at(&seg->region, off);
+}
+
+/* The place of a process; NULL where it has none. *free: one that nobody needs, else NULL. */
+static uint64_t *find_in(uint64_t *places, uint64_t n, uint32_t token, uint64_t **free)
+{
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t place = mps_load64(&places[i]);
+        if (token_of(place) == token) {
+            return &places[i];
+        }
+        if (count_of(place) == 0 && *free == NULL) {
+            *free = &places[i];
+        }
+    }
+    return NULL;
+}
+
+static inline uint64_t *find(mps_seg *seg, mps_sem *s, uint32_t token, uint64_t **free)
+{
+    *free = NULL;
+    uint64_t *mine = find_in(s->place, MPS_SEM_PLACES, token, free);
+    if (mps_likely(mine != NULL || mps_load64(&s->more) == 0)) {
+        return mine;
+    }
+    uint64_t n;
+    uint64_t *places = further(seg, s, &n);
+    return find_in(places, n, token, free);
+}
+
+/* The permits of a process that is gone come back. */
+static mps_status settle_one(mps_tx *tx, mps_sem *s, uint64_t *place)
+{
+    uint64_t state = mps_load64(&s->state);
+    uint32_t count = count_of(mps_load64(place));
+    if (count > s->bound - mps_min64(value_of(state), s->bound)) {
+        return MPS_E_CORRUPT;
+    }
+    mps_status st = mps_tx_reserve(tx, 2);
+    if (st == MPS_OK) {
+        mps_tx_set(tx, &s->state, state + count + count * ONE_LEFT);
+        mps_tx_set(tx, place, 0);
+    }
+    return st;
+}
+
+static bool is_gone(mps_seg *seg, uint64_t place)
+{
+    return count_of(place) != 0 && mps_token_alive(seg, token_of(place)) <= 0;
+}
+
+static mps_status settle(mps_tx *tx, mps_sem *s)
+{
+    uint64_t n;
+    uint64_t *places = further(tx->seg, s, &n);
+    mps_status st = MPS_OK;
+    for (uint64_t i = 0; i < MPS_SEM_PLACES + n && st == MPS_OK; i++) {
+        uint64_t *place = i < MPS_SEM_PLACES ? &s->place[i] : &places[i - MPS_SEM_PLACES];
+        if (is_gone(tx->seg, mps_load64(place))) {
+            st = settle_one(tx, s, place);
+        }
+    }
+    return st;
+}
+
+/* Twice as many further places. */
+static mps_status grow(mps_tx *tx, mps_sem *s, uint64_t **free)
+{
+    uint64_t n;
+    const uint64_t *old = further(tx->seg, s, &n);
+    if (old == NULL && mps_load64(&s->more) != 0) {
+        return MPS_E_CORRUPT;
+    }
+    uint64_t wanted = mps_max64(n * 2, 2 * MPS_SEM_PLACES);
+    mps_off off;
+    mps_status st = mps_alloc(tx, wanted * sizeof(uint64_t), &off);
+    if (st != MPS_OK) {
+        return st;
+    }
+    uint64_t *places = mps_region_at(&tx->seg->region, off);
+    for (uint64_t i = 0; i < wanted; i++) {
+        mps_store64(&places[i], i < n ? mps_load64(&old[i]) : 0);
+    }
+    mps_off before = mps_load64(&s->more);
+    st = mps_tx_reserve(tx, 8);
+    if (st == MPS_OK) {
+        mps_tx_set(tx, &s->more, off);
+        mps_tx_set(tx, &s->n_more, wanted);
+        *free = &places[n];
+        st = before != 0 ? mps_free(tx, before) : MPS_OK;
+    }
+    return st;
+}
+
+/* The place of this process, a new one if it has none yet. */
+static mps_status own_place(mps_tx *tx, mps_sem *s, uint64_t **place)
+{
+    uint64_t *free;
+    *place = find(tx->seg, s, tx->token, &free);
+    if (mps_likely(*place != NULL)) {
+        return MPS_OK;
+    }
+    mps_status st = MPS_OK;
+    if (free == NULL) {
+        st = settle(tx, s);
+        (void)find(tx->seg, s, tx->token, &free);
+    }
+    if (st == MPS_OK && free == NULL) {
+        st = grow(tx, s, &free);
+    }
+    *place = free;
+    return st;
+}
+
+/* ---- taking ---- */
+
+/* One permit of those at hand, under the guard. MPS_E_BUSY: there is none. */
+static mps_status take_owned(mps_tx *tx, mps_sem *s)
+{
+    if (value_of(mps_load64(&s->state)) == 0) {
+        return MPS_E_BUSY;
+    }
+    uint64_t *place;
+    mps_status st = own_place(tx, s, &place);
+    if (mps_unlikely(st != MPS_OK)) {
+        return st;
+    }
+    st = mps_tx_reserve(tx, 2);
+    if (mps_unlikely(st != MPS_OK)) {
+        return st;
+    }
+    uint64_t state = mps_load64(&s->state);
+    uint64_t held = mps_load64(place);
+    uint64_t mine = token_of(held) == tx->token ? held : (uint64_t)tx->token << 32;
+    if (mps_unlikely(left_of(state) != 0)) {
+        state -= ONE_LEFT;
+        mine |= TOLD;
+    } else if (mps_unlikely(count_of(mine) == 0)) {
+        mine &= ~(uint64_t)TOLD;
+    }
+    mps_tx_set(tx, place, mine + 1);
+    mps_tx_set(tx, &s->state, state - 1);
+    return MPS_OK;
+}
+
+/* MPS_OK, MPS_E_BUSY: there is none. ask: look for the permits of those that are gone, too. */
+static mps_status take(mps_seg *seg, mps_door door, mps_sem *s, bool ask)
+{
+    mps_status st = open(seg);
+    uint64_t state = mps_load64(&s->state);
+    while ((state & SIGNAL) != 0 && st == MPS_OK) {
+        if (value_of(state) == 0) {
+            return MPS_E_BUSY;
+        }
+        if (mps_cas64(&s->state, &state, state - 1)) {
+            return MPS_OK;
+        }
+    }
+    if (st != MPS_OK || (value_of(state) == 0 && !ask)) {
+        return st != MPS_OK ? st : MPS_E_BUSY;
+    }
+    mps_tx tx;
+    st = mps_tx_begin(seg, &tx, door);
+    if (mps_unlikely(st != MPS_OK)) {
+        return st;
+    }
+    st = mps_tx_lock(&tx, &s->object.guard);
+    bool changed = st == MPS_OK && (mps_load64(&s->state) & SIGNAL) != 0;
+    if (mps_unlikely(ask && st == MPS_OK && !changed)) {
+        st = settle(&tx, s);
+    }
+    if (mps_likely(st == MPS_OK && !changed)) {
+        st = take_owned(&tx, s);
+    }
+    bool more = ask && st == MPS_OK && value_of(mps_load64(&s->state)) > 0;
+    if (mps_likely(st == MPS_OK)) {
+        st = mps_tx_commit(&tx);
+    } else {
+        mps_tx_abort(&tx);
+    }
+    mps_tx_end(&tx);
+    if (mps_unlikely(more)) {
+        mps_wake(value_word(s), &s->waiters, INT32_MAX); /* of several that came back, others may have theirs */
+    }
+    return mps_unlikely(changed && st == MPS_OK) ? take(seg, door, s, ask) : st;
+}
+
+mps_status mps_sem_acquire(mps_seg *seg, mps_door door, mps_off off, uint64_t timeout_ns)
+{
+    mps_sem *s = sem_at(seg, off);
+    mps_status st = take(seg, door, s, timeout_ns == 0);
+    if (mps_likely(st != MPS_E_BUSY)) {
+        return st;
+    }
+    if (timeout_ns == 0) {
+        return MPS_E_TIMEOUT;
+    }
+    mps_nap nap;
+    mps_nap_begin(&nap, seg, door, timeout_ns);
+    while (st == MPS_E_BUSY) {
+        mps_status slept = mps_load32(value_word(s)) == 0 ? mps_nap_wait(&nap, value_word(s), 0, &s->waiters) : MPS_OK;
+        if (slept != MPS_OK && slept != MPS_E_TIMEOUT) {
+            st = slept;
+            break;
+        }
+        bool ask = slept == MPS_E_TIMEOUT || (nap.slept && mps_load32(value_word(s)) == 0);
+        mps_status found = take(seg, nap.left ? MPS_DOOR_FREE : door, s, ask);
+        st = found == MPS_E_BUSY && slept == MPS_E_TIMEOUT ? MPS_E_TIMEOUT : found;
+    }
+    mps_nap_end(&nap);
+    return st;
+}
+
+/* ---- giving ---- */
+
+static mps_status give_signal(mps_sem *s, uint32_t n)
+{
+    uint64_t state = mps_load64(&s->state);
+    do {
+        if (n > s->bound - mps_min64(value_of(state), s->bound)) {
+            return MPS_E_OVERFLOW;
+        }
+    } while (!mps_cas64(&s->state, &state, state + n));
+    return MPS_OK;
+}
+
+/* Under the guard: of what this process has, or, if it has not got so much, as a signal from now on. */
+static mps_status give_owned(mps_tx *tx, mps_sem *s, uint32_t n)
+{
+    uint64_t state = mps_load64(&s->state);
+    if (n > s->bound - mps_min64(value_of(state), s->bound)) {
+        return MPS_E_OVERFLOW;
+    }
+    uint64_t *free;
+    uint64_t *place = find(tx->seg, s, tx->token, &free);
+    uint64_t mine = place != NULL ? mps_load64(place) : 0;
+    if (mps_unlikely(count_of(mine) < n)) {
+        mps_store64(&s->state, SIGNAL | (value_of(state) + n));
+        return MPS_OK;
+    }
+    mine -= n;
+    mps_tx_set(tx, place, count_of(mine) == 0 ? mine & ~(uint64_t)TOLD : mine);
+    mps_tx_set(tx, &s->state, state + n);
+    return MPS_OK;
+}
+
+mps_status mps_sem_release(mps_seg *seg, mps_door door, mps_off off, uint32_t n)
+{
+    mps_sem *s = sem_at(seg, off);
+    mps_status st = open(seg);
+    if (st == MPS_OK && (mps_load64(&s->state) & SIGNAL) != 0) {
+        st = give_signal(s, n);
+    } else if (mps_likely(st == MPS_OK)) {
+        mps_tx tx;
+        st = mps_tx_begin(seg, &tx, door);
+        if (mps_unlikely(st != MPS_OK)) {
+            return st;
+        }
+        st = mps_tx_lock(&tx, &s->object.guard);
+        if (mps_likely(st == MPS_OK)) {
+            st = (mps_load64(&s->state) & SIGNAL) != 0 ? give_signal(s, n) : give_owned(&tx, s, n);
+        }
+        if (mps_likely(st == MPS_OK)) {
+            st = mps_tx_commit(&tx);
+        } else {
+            mps_tx_abort(&tx);
+        }
+        mps_tx_end(&tx);
+    }
+    if (mps_likely(st == MPS_OK)) {
+        mps_wake(value_word(s), &s->waiters, n);
+    }
+    return st;
+}
+
+/* ---- looking, making ---- */
+
+static bool somebody_is_gone(mps_seg *seg, const mps_sem *s)
+{
+    uint64_t n;
+    const uint64_t *places = further(seg, s, &n);
+    for (uint64_t i = 0; i < MPS_SEM_PLACES + n; i++) {
+        if (is_gone(seg, mps_load64(i < MPS_SEM_PLACES ? &s->place[i] : &places[i - MPS_SEM_PLACES]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+mps_status mps_sem_value(mps_seg *seg, mps_door door, mps_off off, uint32_t *value)
+{
+    mps_sem *s = sem_at(seg, off);
+    mps_status st = open(seg);
+    if (st == MPS_OK && (mps_load64(&s->state) & SIGNAL) == 0 && somebody_is_gone(seg, s)) {
+        mps_tx tx;
+        st = mps_tx_begin(seg, &tx, door);
+        if (st != MPS_OK) {
+            return st;
+        }
+        st = mps_tx_lock(&tx, &s->object.guard);
+        if (st == MPS_OK && (mps_load64(&s->state) & SIGNAL) == 0) {
+            st = settle(&tx, s);
+        }
+        st = st == MPS_OK ? mps_tx_commit(&tx) : (mps_tx_abort(&tx), st);
+        mps_tx_end(&tx);
+        mps_wake(value_word(s), &s->waiters, INT32_MAX);
+    }
+    *value = value_of(mps_load64(&s->state));
+    return st;
+}
+
+void mps_sem_mine(mps_seg *seg, mps_off off, uint32_t *count, bool *told)
+{
+    mps_sem *s = sem_at(seg, off);
+    uint64_t *free;
+    bool owned = seg->token != 0 && (mps_load64(&s->state) & SIGNAL) == 0;
+    const uint64_t *place = owned ? find(seg, s, seg->token, &free) : NULL;
+    uint64_t mine = place != NULL ? mps_load64(place) : 0;
+    *count = count_of(mine);
+    *told = *count > 0 && (mine & TOLD) != 0;
+}
+
+uint32_t mps_sem_bound(const mps_seg *seg, mps_off off)
+{
+    return mps_load32(&sem_at(seg, off)->bound);
+}
+
+mps_status mps_sem_init(mps_seg *seg, mps_door door, mps_off off, uint32_t value, uint32_t bound)
+{
+    mps_sem *s = sem_at(seg, off);
+    mps_tx tx;
+    mps_status st = mps_tx_begin(seg, &tx, door);
+    if (st != MPS_OK) {
+        return st;
+    }
+    st = mps_tx_lock(&tx, &s->object.guard);
+    if (st == MPS_OK) {
+        uint64_t n;
+        uint64_t *places = further(seg, s, &n);
+        st = mps_tx_reserve(&tx, MPS_SEM_PLACES + n + 1);
+        for (uint64_t i = 0; i < MPS_SEM_PLACES + n && st == MPS_OK; i++) {
+            mps_tx_set(&tx, i < MPS_SEM_PLACES ? &s->place[i] : &places[i - MPS_SEM_PLACES], 0);
+        }
+    }
+    if (st == MPS_OK) {
+        mps_store32(&s->bound, bound);
+        mps_tx_set(&tx, &s->state, value);
+        st = mps_tx_commit(&tx);
+    } else {
+        mps_tx_abort(&tx);
+    }
+    mps_tx_end(&tx);
+    return st;
+}
+
+/* ---- dying, check ---- */
+
+mps_status mps_sem_drop(mps_tx *tx, mps_mortal *m, mps_off off, bool *done)
+{
+    (void)off;
+    mps_sem *s = (mps_sem *)m;
+    mps_off more = mps_load64(&s->more);
+    *done = true;
+    if (more == 0) {
+        return MPS_OK;
+    }
+    mps_tx_set(tx, &s->more, 0);
+    return mps_free(tx, more);
+}
+
+mps_status mps_sem_visit(mps_seg *seg, mps_off off, mps_visit *v)
+{
+    const mps_sem *s = sem_at(seg, off);
+    uint64_t state = mps_load64(&s->state);
+    uint64_t n;
+    const uint64_t *places = further(seg, s, &n);
+    if (places == NULL && mps_load64(&s->more) != 0) {
+        return v->bad(v, "a semaphore's accounts are out of range");
+    }
+    uint64_t permits = value_of(state);
+    for (uint64_t i = 0; i < MPS_SEM_PLACES + n && (state & SIGNAL) == 0; i++) {
+        permits += count_of(mps_load64(i < MPS_SEM_PLACES ? &s->place[i] : &places[i - MPS_SEM_PLACES]));
+    }
+    if (permits > s->bound || left_of(state) > value_of(state)) {
+        return v->bad(v, "a semaphore has more permits than it may have");
+    }
+    return places != NULL ? v->block(v, mps_load64(&s->more)) : MPS_OK;
+}
