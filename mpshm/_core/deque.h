@@ -12,7 +12,8 @@
  *
  * Locking: as table.h. Putting in writes the value where nobody can reach it, then `ends`; taking out writes `ends`. Neither
  * is journaled as long as the value owns nothing. At a deque of its greatest length the same store drops the value at the other end.
- * Changes in the middle, and growth by a half, build a new body aside and swing it in. Readers bound everything by the region.
+ * In the middle, the part before or the part after is shifted in place, journaled by progress (mps_tx_shift): one of them is in one
+ * piece. Growth by a half, and all else, build a new body aside and swing it in. Readers bound everything by the region.
  *
  * Costs: get, set, push and pop at both ends O(1) (push amortised); rotation by k O(min(k, n - k)), of a full body O(1);
  * insert, delete and reverse O(n).

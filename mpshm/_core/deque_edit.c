@@ -129,10 +129,57 @@ mps_status mps_deque_extend(mps_seg *seg, mps_door door, mps_off off, mps_end en
 
 /* ---- in the middle ---- */
 
+/* What stands before value i, or what stands from there on, is in one piece in the array: that part is shifted by one place. */
+
+/* Whether values [start, stop) are in one piece. */
+static bool is_straight(const mps_ring *r, uint64_t start, uint64_t stop)
+{
+    return start >= stop || mps_ring_after(r, start) + (stop - start) <= r->capacity;
+}
+
+static void shift(mps_tx *tx, const mps_ring *r, uint64_t place, uint64_t n, int64_t distance)
+{
+    mps_tx_shift(tx, mps_region_off(&tx->seg->region, r->array->values), place, place + n, distance);
+}
+
+/* Opens a gap before value i, 0 < i < length, and writes a value there: true; false where a part would have to go round. */
+static bool insert_in_place(mps_tx *tx, mps_deque *d, const mps_ring *r, uint64_t i, mps_value now)
+{
+    uint64_t place = mps_ring_after(r, i), after = r->length - i;
+    bool front = r->first > 0 && is_straight(r, 0, i), back = place + after < r->capacity;
+    if (r->length == r->capacity || (!front && !back)) {
+        return false;
+    }
+    front = front && (!back || i <= after);
+    if (front) {
+        shift(tx, r, r->first, i, -1);
+        mps_place_store(&r->array->values[r->first + i - 1], now);
+    } else {
+        shift(tx, r, place, after, 1);
+        mps_place_store(&r->array->values[place], now);
+    }
+    mps_tx_set(tx, &d->ends, mps_ends(front ? r->first - 1 : r->first, r->length + 1));
+    return true;
+}
+
+static mps_status insert_aside(mps_tx *tx, mps_deque *d, mps_ring *r, uint64_t i, mps_value now)
+{
+    mps_array *array;
+    uint64_t length = r->length + 1;
+    mps_status st = mps_ring_make(tx, mps_deque_capacity(d, length), false, &array);
+    st = st == MPS_E_FULL ? mps_ring_make(tx, length, false, &array) : st;
+    if (st != MPS_OK) {
+        return st;
+    }
+    mps_place_store(&array->values[i], now);
+    mps_ring_move(r, 0, i, array->values);
+    mps_ring_move(r, i, r->length - i, array->values + i + 1);
+    return mps_deque_swing(tx, d, r, array, length);
+}
+
 static mps_status insert(mps_tx *tx, mps_deque *d, int64_t index, const mps_enc *value)
 {
     mps_ring r;
-    mps_array *array;
     mps_value now;
     mps_status st = enter(tx, d, &r);
     if (st != MPS_OK) {
@@ -143,21 +190,18 @@ static mps_status insert(mps_tx *tx, mps_deque *d, int64_t index, const mps_enc 
     }
     int64_t length = (int64_t)r.length;
     int64_t at = index < 0 ? (index < -length ? 0 : index + length) : (index > length ? length : index);
-    if (at == 0 || at == length) {
-        st = mps_enc_store(tx, value, &now);
-        return st == MPS_OK ? mps_deque_put(tx, d, &r, at == 0 ? MPS_FRONT : MPS_BACK, now) : st;
-    }
-    st = mps_ring_make(tx, mps_deque_capacity(d, r.length + 1), false, &array);
-    st = st == MPS_E_FULL ? mps_ring_make(tx, r.length + 1, false, &array) : st;
-    if (st == MPS_OK) {
-        st = fill(tx, &array->values[at], value);
-    }
+    st = mps_enc_store(tx, value, &now);
     if (st != MPS_OK) {
         return st;
     }
-    mps_ring_move(&r, 0, (uint64_t)at, array->values);
-    mps_ring_move(&r, (uint64_t)at, r.length - (uint64_t)at, array->values + at + 1);
-    return mps_deque_swing(tx, d, &r, array, r.length + 1);
+    if (at == 0 || at == length) {
+        return mps_deque_put(tx, d, &r, at == 0 ? MPS_FRONT : MPS_BACK, now);
+    }
+    st = mps_tx_reserve(tx, MPS_ROOM_SWING);
+    if (st != MPS_OK || insert_in_place(tx, d, &r, (uint64_t)at, now)) {
+        return st;
+    }
+    return insert_aside(tx, d, &r, (uint64_t)at, now);
 }
 
 mps_status mps_deque_insert(mps_seg *seg, mps_door door, mps_off off, int64_t index, mps_enc *value)
@@ -174,22 +218,31 @@ mps_status mps_deque_insert(mps_seg *seg, mps_door door, mps_off off, int64_t in
     return mps_vector_finish(&tx, st, value);
 }
 
-/* Takes value i out, i < length. */
+/* Takes value i out, i < length: in place, so that it needs no memory. */
 static mps_status erase(mps_tx *tx, mps_deque *d, mps_ring *r, uint64_t i)
 {
-    mps_array *array;
     if (i == 0 || i == r->length - 1) {
         return mps_deque_cut(tx, d, r, i == 0 ? MPS_FRONT : MPS_BACK);
     }
-    mps_value old = mps_value_load(mps_ring_place(r, i));
-    mps_status st = mps_ring_make(tx, mps_deque_capacity(d, r->length - 1), true, &array);
+    mps_status st = mps_tx_reserve(tx, MPS_ROOM_SWING);
     if (st != MPS_OK) {
         return st;
     }
-    mps_ring_move(r, 0, i, array->values);
-    mps_ring_move(r, i + 1, r->length - i - 1, array->values + i);
-    st = mps_deque_swing(tx, d, r, array, r->length - 1);
-    return st == MPS_OK ? mps_value_release(tx, old) : st;
+    uint64_t place = mps_ring_after(r, i), after = r->length - i - 1;
+    mps_value old = mps_value_load(&r->array->values[place]);
+    mps_tx_log(tx, &r->array->values[place].w0);
+    mps_tx_log(tx, &r->array->values[place].w1);
+    bool front = is_straight(r, 0, i + 1), back = is_straight(r, i, r->length);
+    if (front && (!back || i <= after)) {
+        shift(tx, r, r->first, i, 1);
+        r->first = mps_ring_after(r, 1);
+    } else {
+        shift(tx, r, place + 1, after, -1);
+    }
+    r->length--;
+    mps_tx_set(tx, &d->ends, mps_ends(r->first, r->length));
+    st = mps_value_release(tx, old);
+    return st == MPS_OK ? mps_deque_fit(tx, d, r) : st;
 }
 
 static mps_status delete(mps_tx *tx, mps_deque *d, int64_t index)

@@ -154,7 +154,9 @@ static mps_status select_keys(mps_tx *tx, mps_table *t, const mps_enc *keys, uin
     } else if (st == MPS_OK && left == 0) {
         st = mps_table_empty(tx, t);
     } else if (st == MPS_OK && left < alive) {
-        st = !keep && found <= alive / 8 ? take_each(tx, t, &s, keys, n) : mps_table_keep(tx, t, &s, wanted, left);
+        bool few = !keep && found <= alive / 8;
+        st = few ? MPS_E_FULL : mps_table_keep(tx, t, &s, wanted, left);
+        st = !keep && st == MPS_E_FULL ? take_each(tx, t, &s, keys, n) : st;
     }
     free(wanted);
     return st;

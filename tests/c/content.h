@@ -185,4 +185,31 @@ static inline mps_off world_object(const world *w, uint32_t kind, uint64_t nbyte
     return off;
 }
 
+/* Things in a row, as a binding hands them over. */
+typedef struct row {
+    thing *things;
+    mps_enc *encs;
+    uint64_t ids[64];
+    uint64_t n;
+} row;
+
+static inline row row_make(const world *w, check_rng *rng, uint64_t n)
+{
+    row r = {.things = malloc((n + 1) * sizeof(thing)), .encs = malloc((n + 1) * sizeof(mps_enc)), .n = n};
+    CHECK(r.things != NULL && r.encs != NULL && n <= 64);
+    bool simple = check_below(rng, 3) == 0;
+    for (uint64_t i = 0; i < n; i++) {
+        r.ids[i] = simple ? (check_random(rng) >> 20 << 4) + 12 : check_random(rng) >> 20;
+        thing_value(w, &r.things[i], r.ids[i]);
+        r.encs[i] = r.things[i].enc;
+    }
+    return r;
+}
+
+static inline void row_done(row *r)
+{
+    free(r->things);
+    free(r->encs);
+}
+
 #endif

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "deque.h"
 #include "os.h"
 #include "table_body.h"
 
@@ -16,14 +17,14 @@
 #define TRIALS 1500u
 #define STEPS 40u
 #define LIMIT_S 20u /* of one trial: a lock word that names nobody costs some tens of milliseconds each time */
-#define OBJECTS 6u
+#define OBJECTS 8u
 
 static const mps_door door = MPS_DOOR_FREE;
 
 static struct {
     world w;
     uint8_t *pristine;
-    mps_off offs[OBJECTS]; /* dict, dict, list, list, value, lock */
+    mps_off offs[OBJECTS]; /* dict, dict, list, list, value, lock, set, deque */
     uint64_t serials[OBJECTS];
     uint32_t kinds[OBJECTS];
     uint64_t trial;
@@ -49,14 +50,16 @@ static void on_alarm(int number)
 
 static void furnish(void)
 {
-    static const uint32_t kinds[OBJECTS] = {MPS_KIND_DICT, MPS_KIND_DICT,  MPS_KIND_LIST,
-                                            MPS_KIND_LIST, MPS_KIND_VALUE, MPS_KIND_RLOCK};
+    static const uint32_t kinds[OBJECTS] = {MPS_KIND_DICT,  MPS_KIND_DICT,  MPS_KIND_LIST, MPS_KIND_LIST,
+                                            MPS_KIND_VALUE, MPS_KIND_RLOCK, MPS_KIND_SET,  MPS_KIND_DEQUE};
     static const uint64_t sizes[OBJECTS] = {sizeof(mps_table),  sizeof(mps_table), sizeof(mps_vector),
-                                            sizeof(mps_vector), sizeof(mps_cell),  sizeof(mps_object)};
+                                            sizeof(mps_vector), sizeof(mps_cell),  sizeof(mps_object),
+                                            sizeof(mps_table),  sizeof(mps_deque)};
     static thing k, v;
     t.w = world_make(BUFFER);
     mps_seg *seg = t.w.seg;
     uint64_t token;
+    int64_t grown;
     for (uint32_t i = 0; i < OBJECTS; i++) {
         t.kinds[i] = kinds[i];
         CHECK_OK(mps_object_new(seg, door, kinds[i], sizes[i], &t.offs[i], &t.serials[i]));
@@ -70,6 +73,8 @@ static void furnish(void)
         thing_value(&t.w, &v, i);
         CHECK_OK(mps_table_set(seg, door, t.offs[i % 2], &k.enc, &v.enc));
         CHECK_OK(mps_vector_append(seg, door, t.offs[2 + i % 2], &v.enc));
+        CHECK_OK(mps_table_combine(seg, door, t.offs[6], MPS_COMBINE_ADD, &k.enc, 1, &grown));
+        CHECK_OK(mps_deque_push(seg, door, t.offs[7], i % 3 == 0 ? MPS_FRONT : MPS_BACK, &v.enc));
     }
     for (uint32_t i = 0; i < OBJECTS; i++) {
         mps_ref_drop(seg, door, t.offs[i]);
@@ -98,7 +103,7 @@ static uint64_t target(const mps_seg *seg)
         }
         return below(BUFFER);
     case 3: return seg != NULL ? mps_region_off(&seg->region, seg->body) + below(sizeof(mps_slot_body)) : below(BUFFER);
-    case 4: return t.offs[below(OBJECTS)] + below(96);
+    case 4: return t.offs[below(OBJECTS)] + below(104);
     case 5: {
         mps_off off = t.offs[below(OBJECTS)];
         uint64_t body;
@@ -152,7 +157,7 @@ static void on_table(mps_seg *seg, mps_off off)
     thing_key(&t.w, &k, below(70));
     thing_value(&t.w, &v, below(1000));
     thing_value(&t.w, &e, below(70));
-    switch (below(14)) {
+    switch (below(15)) {
     case 0: (void)mps_table_has(seg, door, off, &k.enc); break;
     case 1: (void)mps_table_len(seg, door, off, &n); break;
     case 2: (void)mps_table_setdefault(seg, door, off, &k.enc, &v.enc, &copy); break;
@@ -166,6 +171,12 @@ static void on_table(mps_seg *seg, mps_off off)
             values[i] = v.enc;
         }
         (void)mps_table_update(seg, door, off, keys, values, 30);
+        break;
+    case 14:
+        for (uint64_t i = 0; i < 30; i++) {
+            keys[i] = (mps_enc){.value = mps_value_int((int64_t)(i * 37 + below(30)))};
+        }
+        (void)mps_table_combine(seg, door, off, (mps_combine)below(5), keys, below(30), &sum);
         break;
     case 8:
         mps_snap_init(&snap);
@@ -234,6 +245,48 @@ static void on_list(mps_seg *seg, mps_off off)
         break;
     }
     default: (void)mps_vector_get(seg, door, off, index, &copy);
+    }
+    forget(seg, &copy);
+}
+
+static void on_deque(mps_seg *seg, mps_off off)
+{
+    static thing v;
+    static mps_enc values[30];
+    mps_copy copy;
+    mps_snap snap;
+    uint64_t n;
+    mps_end end = below(2) == 0 ? MPS_BACK : MPS_FRONT;
+    int64_t index = (int64_t)below(150) - 75;
+    mps_copy_init(&copy);
+    thing_value(&t.w, &v, below(1000));
+    for (uint64_t i = 0; i < 30; i++) {
+        values[i] = v.enc;
+    }
+    switch (below(16)) {
+    case 0: (void)mps_deque_len(seg, door, off, &n); break;
+    case 1: (void)mps_deque_set(seg, door, off, index, &v.enc); break;
+    case 2:
+    case 3: (void)mps_deque_push(seg, door, off, end, &v.enc); break;
+    case 4:
+    case 5: (void)mps_deque_pop(seg, door, off, end, &copy); break;
+    case 6: (void)mps_deque_extend(seg, door, off, end, values, below(30)); break;
+    case 7: (void)mps_deque_insert(seg, door, off, index, &v.enc); break;
+    case 8: (void)mps_deque_delete(seg, door, off, index); break;
+    case 9: (void)mps_deque_remove_at(seg, door, off, below(60), &v.enc); break;
+    case 10: (void)mps_deque_rotate(seg, door, off, index); break;
+    case 11: (void)mps_deque_reverse(seg, door, off); break;
+    case 12: (void)mps_deque_repeat(seg, door, off, (int64_t)below(4)); break;
+    case 13: (void)mps_deque_reset(seg, door, off, below(2) == 0 ? MPS_NO_LIMIT : below(40), values, below(30)); break;
+    case 14:
+        mps_snap_init(&snap);
+        if (mps_deque_snapshot(seg, door, off, &snap) == MPS_OK) {
+            (void)mps_deque_replace(seg, door, off, values, below(30), snap.seq);
+            mps_snap_drop_refs(seg, door, &snap, 0);
+        }
+        mps_snap_done(&snap);
+        break;
+    default: (void)mps_deque_get(seg, door, off, index, &copy);
     }
     forget(seg, &copy);
 }
@@ -313,7 +366,9 @@ static void step(mps_seg *seg, const bool *have)
         on_segment(seg);
     } else if (have[i]) {
         switch (t.kinds[i]) {
-        case MPS_KIND_DICT: on_table(seg, t.offs[i]); break;
+        case MPS_KIND_DICT:
+        case MPS_KIND_SET: on_table(seg, t.offs[i]); break;
+        case MPS_KIND_DEQUE: on_deque(seg, t.offs[i]); break;
         case MPS_KIND_LIST: on_list(seg, t.offs[i]); break;
         case MPS_KIND_VALUE: on_cell(seg, t.offs[i]); break;
         default: on_lock(seg, t.offs[i]);

@@ -39,33 +39,6 @@ static void check_all(const world *w, mps_off list, const model *m)
     mps_snap_done(&snap);
 }
 
-/* Things in a row, as a binding hands them over. */
-typedef struct row {
-    thing *things;
-    mps_enc *encs;
-    uint64_t ids[64];
-    uint64_t n;
-} row;
-
-static row row_make(const world *w, check_rng *rng, uint64_t n)
-{
-    row r = {.things = malloc((n + 1) * sizeof(thing)), .encs = malloc((n + 1) * sizeof(mps_enc)), .n = n};
-    CHECK(r.things != NULL && r.encs != NULL && n <= 64);
-    bool simple = check_below(rng, 3) == 0;
-    for (uint64_t i = 0; i < n; i++) {
-        r.ids[i] = simple ? (check_random(rng) >> 20 << 4) + 12 : check_random(rng) >> 20;
-        thing_value(w, &r.things[i], r.ids[i]);
-        r.encs[i] = r.things[i].enc;
-    }
-    return r;
-}
-
-static void row_done(row *r)
-{
-    free(r->things);
-    free(r->encs);
-}
-
 static mps_slice random_slice(check_rng *rng, uint64_t n)
 {
     mps_slice s = {.step = 1};

@@ -1,5 +1,7 @@
 """One test body, two implementations: the builtin, and the shared container that stands in for it."""
 
+import collections
+
 import pytest
 from other_process import OtherProcess
 
@@ -12,6 +14,8 @@ class Builtin:
     ours = False
     dict = staticmethod(dict)
     list = staticmethod(list)
+    set = staticmethod(set)
+    deque = staticmethod(collections.deque)
 
 
 class Shared:
@@ -22,6 +26,8 @@ class Shared:
     def __init__(self, manager):
         self.dict = manager.dict
         self.list = manager.list
+        self.set = manager.set
+        self.deque = manager.deque
 
 
 @pytest.fixture(scope="module")

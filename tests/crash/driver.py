@@ -74,7 +74,10 @@ def use(shared: object) -> None:
     elif isinstance(shared, mpshm.Dict):
         shared["used afterwards"] = 1
         assert shared.pop("used afterwards") == 1
-    elif isinstance(shared, mpshm.List):
+    elif isinstance(shared, mpshm.Set):
+        shared.add("used afterwards")
+        shared.remove("used afterwards")
+    elif isinstance(shared, (mpshm.List, mpshm.Deque)):
         shared.append(1)
         assert shared.pop() == 1
 

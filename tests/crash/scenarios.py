@@ -11,6 +11,7 @@ import gc
 import os
 import pickle
 import signal
+from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -36,7 +37,9 @@ def plain(value: Any) -> Any:
         value = value._getvalue()
     if isinstance(value, dict):
         return {k: plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (set, frozenset)):
+        return {str(v) for v in value}
+    if isinstance(value, (list, tuple, deque)):
         return [plain(v) for v in value]
     return value
 
@@ -47,6 +50,14 @@ def a_dict(*args: Any, **kwargs: Any) -> Callable[[Any], Things]:
 
 def a_list(*args: Any) -> Callable[[Any], Things]:
     return lambda m: {"m": m, "d": m.list(*args)}
+
+
+def a_set(*args: Any) -> Callable[[Any], Things]:
+    return lambda m: {"m": m, "d": m.set(*args)}
+
+
+def a_deque(*args: Any) -> Callable[[Any], Things]:
+    return lambda m: {"m": m, "d": m.deque(*args)}
 
 
 def look(things: Things) -> object:
@@ -135,7 +146,51 @@ def full_list(m: Any) -> Things:
     return {"m": m, "d": d, "behind": m.list([LONG])}
 
 
+def full_set(m: Any) -> Things:
+    """A set whose table has no room for one more key."""
+    d = m.set()
+    for i in range(5):
+        d.add(f"{LONG}{i}")
+    return {"m": m, "d": d}
+
+
+def round_deque(items: list[Any], taken: int, put: int, maxlen: int | None = None) -> Callable[[Any], Things]:
+    """A deque from whose left end items were taken, and at whose right end others were put in: it goes round the end
+    of its array when enough were."""
+
+    def make(m: Any) -> Things:
+        d = m.deque(items, maxlen)
+        for i in range(max(taken, put)):
+            if i < taken:
+                d.popleft()
+            if i < put:
+                d.append(LONG if i % 3 == 0 else i)
+        return {"m": m, "d": d}
+
+    return make
+
+
+def a_full_deque(m: Any) -> Things:
+    """A deque whose array is full."""
+
+    def make(n: int) -> Any:
+        d = m.deque([LONG])
+        for i in range(n):
+            d.append(i)
+        return d
+
+    probe = make(0)
+    used, fits = m.segment.stats().used, 0
+    while m.segment.stats().used == used:
+        probe.append(fits)
+        fits += 1
+    del probe
+    gc.collect()
+    return {"m": m, "d": make(fits - 1)}
+
+
 NUMBERS = list(range(40))
+TEXT_KEYS = [f"key number {i} is long enough" for i in range(40)]
 
 SCENARIOS: dict[str, Scenario] = {
     "dict_first_key": Scenario(a_dict(), put("k", 1), look),
@@ -189,6 +244,66 @@ SCENARIOS: dict[str, Scenario] = {
     "list_sort": Scenario(a_list(NUMBERS[::-1]), on("sort"), look),
     "list_remove": Scenario(a_list([1, LONG, 2]), on("remove", LONG), look),
     "list_clear": Scenario(a_list([LONG] * 50), on("clear"), look),
+    "set_add": Scenario(a_set([1]), on("add", 2), look),
+    "set_add_first": Scenario(a_set(), on("add", LONG), look),
+    "set_add_compound": Scenario(a_set([1]), on("add", (1, "x", frozenset({2}))), look),
+    "set_add_grow": Scenario(full_set, on("add", LONG), look),
+    "set_discard": Scenario(a_set(TEXT_KEYS), on("discard", TEXT_KEYS[7]), look),
+    "set_pop": Scenario(a_set([1, LONG]), on("pop"), look),
+    "set_clear": Scenario(a_set(TEXT_KEYS), on("clear"), look),
+    "set_update": Scenario(a_set([1]), on("update", [LONG, 2, (3, 4)], [BLOB]), look),
+    "set_update_grow": Scenario(full_set, on("update", TEXT_KEYS), look),
+    "set_difference_few": Scenario(a_set(TEXT_KEYS), on("difference_update", TEXT_KEYS[:3]), look),
+    "set_difference_most": Scenario(a_set(TEXT_KEYS), on("difference_update", TEXT_KEYS[3:]), look),
+    "set_difference_all": Scenario(a_set(TEXT_KEYS), on("difference_update", TEXT_KEYS), look),
+    "set_intersection": Scenario(a_set([*TEXT_KEYS, 1]), on("intersection_update", TEXT_KEYS[:3], TEXT_KEYS[1:]), look),
+    "set_toggle": Scenario(a_set(TEXT_KEYS[:9]), on("symmetric_difference_update", TEXT_KEYS[5:13]), look),
+    "set_toggle_grow": Scenario(full_set, on("symmetric_difference_update", [LONG + "1", *TEXT_KEYS]), look),
+    "set_made_again": Scenario(a_set(TEXT_KEYS), on("__init__", [1, LONG]), look),
+    "set_made": Scenario(a_set([1]), lambda t: t["m"].set(TEXT_KEYS), look),
+    "deque_append": Scenario(a_deque([1]), on("append", 2), look),
+    "deque_append_first": Scenario(a_deque(), on("append", LONG), look),
+    "deque_append_long": Scenario(a_deque([1]), on("append", LONG), look),
+    "deque_append_blob": Scenario(a_deque([1]), on("append", BLOB), look),
+    "deque_append_grow": Scenario(a_full_deque, on("append", LONG), look),
+    "deque_appendleft_grow": Scenario(a_full_deque, on("appendleft", 1), look),
+    "deque_appendleft_round": Scenario(a_deque([1, LONG]), on("appendleft", LONG), look),
+    "deque_append_round": Scenario(round_deque(NUMBERS, 30, 29), on("append", LONG), look),
+    "deque_append_at_maxlen": Scenario(a_deque([LONG, 1, 2], 3), on("append", 3), look),
+    "deque_append_long_at_maxlen": Scenario(a_deque([LONG, 1, 2], 3), on("append", LONG + "!"), look),
+    "deque_appendleft_at_maxlen": Scenario(a_deque([1, 2, BLOB], 3), on("appendleft", LONG), look),
+    "deque_pop": Scenario(a_deque([1, LONG]), on("pop"), look),
+    "deque_popleft": Scenario(round_deque(NUMBERS, 38, 37), on("popleft"), look),
+    "deque_popleft_shrinks": Scenario(round_deque([LONG] * 90, 55, 0), on("popleft"), look),
+    "deque_pop_ref": Scenario(lambda m: {"m": m, "d": m.deque([m.list([LONG])])}, on("pop"), look),
+    "deque_extend": Scenario(a_deque([1]), on("extend", [LONG, BLOB, None, 2.5]), look),
+    "deque_extend_grow": Scenario(a_deque([1, LONG]), on("extend", list(range(200))), look),
+    "deque_extend_at_maxlen": Scenario(a_deque([LONG, 1, LONG], 4), on("extend", [2, LONG + "!"]), look),
+    "deque_extend_beyond_maxlen": Scenario(a_deque([LONG, 1], 3), on("extend", [*NUMBERS, LONG]), look),
+    "deque_extendleft": Scenario(a_deque([1, LONG]), on("extendleft", [2, LONG, 3]), look),
+    "deque_extendleft_at_maxlen": Scenario(a_deque([LONG, 1, LONG], 4), on("extendleft", [2, LONG + "!"]), look),
+    "deque_set": Scenario(a_deque([1, LONG, 3]), put(1, 2), look),
+    "deque_insert_near_the_front": Scenario(a_deque(NUMBERS), on("insert", 3, LONG), look),
+    "deque_insert_near_the_end": Scenario(a_deque(NUMBERS), on("insert", -3, LONG), look),
+    "deque_insert_round": Scenario(round_deque(NUMBERS, 30, 35), on("insert", 12, LONG), look),
+    "deque_insert_full": Scenario(a_full_deque, on("insert", 3, LONG), look),
+    "deque_delete": Scenario(a_deque([*NUMBERS, LONG, 1, 2]), cut(-3), look),
+    "deque_delete_front": Scenario(a_deque([1, 2, LONG, *NUMBERS]), cut(2), look),
+    "deque_delete_round": Scenario(round_deque(NUMBERS, 30, 35), cut(10), look),
+    "deque_remove": Scenario(a_deque([1, 2, LONG, 3]), on("remove", LONG), look),
+    "deque_rotate": Scenario(round_deque([LONG, *NUMBERS], 4, 0), on("rotate", 3), look),
+    "deque_rotate_left": Scenario(a_deque([LONG, *NUMBERS]), on("rotate", -3), look),
+    "deque_rotate_without_room": Scenario(round_deque([LONG, *NUMBERS], 0, 20), on("rotate", 25), look),
+    "deque_rotate_full": Scenario(a_full_deque, on("rotate", 3), look),
+    "deque_reverse": Scenario(round_deque(NUMBERS, 30, 35), on("reverse"), look),
+    "deque_iadd": Scenario(a_deque([1]), lambda t: add_in_place(t["d"], [2, LONG]), look),
+    "deque_imul": Scenario(a_deque([1, LONG]), lambda t: multiply_in_place(t["d"], 3), look),
+    "deque_imul_at_maxlen": Scenario(a_deque([1, LONG, BLOB], 5), lambda t: multiply_in_place(t["d"], 3), look),
+    "deque_made_again": Scenario(a_deque([LONG] * 30), on("__init__", [1, LONG], 5), look),
+    "deque_clear": Scenario(round_deque([LONG] * 50, 40, 39), on("clear"), look),
+    "deque_dropped": Scenario(
+        lambda m: {"m": m, "d": m.dict(q=m.deque([m.list([LONG]), LONG]), s=m.set([LONG]))}, on("clear"), look
+    ),
     "value_set": Scenario(lambda m: {"m": m, "d": m.Value("i", 1)}, lambda t: t["d"].set(LONG), lambda t: t["d"].value),
     "value_add": Scenario(lambda m: {"m": m, "d": m.Value("i", 1)}, on("add", 3), lambda t: t["d"].value),
     "namespace_set": Scenario(

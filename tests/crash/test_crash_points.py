@@ -42,7 +42,17 @@ def test_killed_at_every_point(crash_build: Path, name: str) -> None:
     assert "kills" in drive(crash_build, name)
 
 
-RECOVERED = ["dict_grow", "dict_replace_long", "dict_drop_tree", "list_insert", "dict_blob_replaced", "fork"]
+RECOVERED = [
+    "dict_grow",
+    "dict_replace_long",
+    "dict_drop_tree",
+    "list_insert",
+    "dict_blob_replaced",
+    "set_toggle_grow",
+    "deque_delete_round",
+    "deque_extend_at_maxlen",
+    "fork",
+]
 
 
 @pytest.mark.timeout(420)
