@@ -99,6 +99,13 @@ def hold_for_ever(value, pipe):
     signal.pause()
 
 
+def add_when_told(value, pipe):
+    """Add once, then wait."""
+    value.add(0)
+    pipe.send("there")
+    pipe.recv()
+
+
 def hold_until_told(value, pipe):
     with value.get_lock():
         pipe.send("held")

@@ -1,8 +1,8 @@
 """ctypes objects and arrays between processes: one memory, one lock, and sums in which nothing is lost."""
 
 import array
+import ctypes
 import gc
-import os
 import pickle
 import signal
 import threading
@@ -43,7 +43,7 @@ def join(*processes):
 
 
 def kill(process):
-    os.kill(process.pid, signal.SIGKILL)
+    process.kill()
     process.join(60)
 
 
@@ -228,6 +228,78 @@ def test_waiting_to_add_can_be_interrupted(fork):
     here.send("go on")
     join(process)
     assert value.value == 0 and value.add(1) == 1
+
+
+def adding_of(process, value):
+    """The word that says under which lock a process adds just now, where its slot has it (slots.h)."""
+    raw = value.get_obj()
+    base = ctypes.addressof(raw) - (raw._raw._offset + 96)
+    for slot in range(64):
+        head = base + 12288 + slot * 64
+        if ctypes.c_uint32.from_address(head + 8).value == process.pid:
+            return ctypes.c_uint64.from_address(head + 32)
+    raise AssertionError("the process has no slot")
+
+
+@pytest.fixture
+def inside(fork):
+    """A Value, a process that seems to be just adding to it, and the word that says so."""
+    value = sharedctypes.Value("i", 0)
+    here, there = fork.Pipe()
+    process = start(fork, workers.add_when_told, value, there)
+    assert here.recv() == "there"
+    word = adding_of(process, value)
+    word.value = value.get_lock()._offset
+    yield value, process, word
+    kill(process)
+
+
+def acquire_in_thread(value):
+    taken = []
+    thread = threading.Thread(target=lambda: (taken.append(value.acquire()), value.release()), daemon=True)
+    thread.start()
+    thread.join(0.2)
+    return thread, taken
+
+
+def test_holder_waits_for_one_who_adds(inside):
+    """Who takes the lock goes on when the other has added."""
+    value, _, word = inside
+    thread, taken = acquire_in_thread(value)
+    assert not taken
+    word.value = 0
+    thread.join(20)
+    assert taken == [True] and value.add(1) == 1
+
+
+def test_holder_does_not_wait_for_the_dead(inside):
+    """An adder that is killed is not waited for any more."""
+    value, process, _ = inside
+    thread, taken = acquire_in_thread(value)
+    assert not taken
+    kill(process)
+    thread.join(20)
+    assert taken == [True] and value.add(1) == 1
+
+
+def test_waiting_for_an_adder_can_be_interrupted(inside):
+    """A signal's exception ends the wait, and the lock is nobody's."""
+
+    def on_signal(number, frame):
+        raise KeyError("interrupted")
+
+    value, _, word = inside
+    before = signal.signal(signal.SIGALRM, on_signal)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(KeyError, match="interrupted"):
+            value.acquire()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert not value.get_lock().locked()
+    word.value = 0
+    with value:
+        assert value.value == 0
 
 
 def test_forked_child_adds_as_itself(fork):
