@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, SupportsIndex
+from sys import maxsize
+from typing import Any
 
 from . import _types
 from .containers import Shared
@@ -45,11 +46,9 @@ class Array(Shared, _types.Array):
         """The items as a list."""
         return self[:].tolist()
 
-    def index(self, value: object, start: SupportsIndex = 0, stop: SupportsIndex | None = None, /) -> int:
+    def index(self, value: object, start: int = 0, stop: int = maxsize, /) -> int:
         """The first place of `value`, from `start` on and before `stop`. Raises: ValueError if it is not there."""
-        bounds = slice(start, stop).indices(len(self))
-        found: int = self.tolist().index(value, *bounds[:2])
-        return found
+        return self[:].index(value, start, stop)
 
     def count(self, value: object, /) -> int:
         """How often `value` is there."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from multiprocessing import sharedctypes as stdlib
+from sys import byteorder
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary, ref
@@ -39,6 +40,11 @@ CType = Any  # a ctypes type, or what is made of one: typeshed has no public nam
 
 make_property = stdlib.make_property  # type: ignore[attr-defined]
 typecode_to_type: dict[str, CType] = dict(stdlib.typecode_to_type)  # type: ignore[attr-defined]
+
+# Under this name a ctypes type has the one of the other byte order.
+_SWAPPED = "__ctype_be__" if byteorder == "little" else "__ctype_le__"
+# What a raw object's class has of _InSharedMemory, besides names of one underscore.
+_PICKLED_BY = frozenset({"__reduce_ex__", "__reduce__", "__copy__", "__deepcopy__"})
 
 # A type -> the class of its raw objects, which is kept by those; the classes of the typecodes are kept for good.
 _classes: WeakKeyDictionary[CType, ref[CType]] = WeakKeyDictionary()
@@ -88,9 +94,9 @@ def _show_simple(self: CType) -> str:
 def _class_of(type_: CType) -> CType:
     """The class of the raw objects of a ctypes type."""
     known = _classes.get(type_)
-    made = None if known is None else known()
-    if made is not None:
-        return made
+    found = None if known is None else known()
+    if found is not None:
+        return found
     content: dict[str, object] = {
         name: value for name, value in vars(_InSharedMemory).items() if name[:2] != "__" or name in _PICKLED_BY
     }
@@ -98,12 +104,13 @@ def _class_of(type_: CType) -> CType:
     content["__doc__"] = type_.__doc__
     if type_.__base__ is ctypes._SimpleCData:
         content["__repr__"] = _show_simple
-    made = type(type_)(type_.__name__, (type_,), content)
+    made: CType = type(type_)(type_.__name__, (type_,), content)
+    other: CType = getattr(type_, _SWAPPED, None)
+    if other is type_:  # a subclass of it is native again, but ctypes makes one of its byte order beside that
+        made = getattr(made, _SWAPPED)
+        made.__name__ = type_.__name__
     _classes[type_] = ref(made)
     return made
-
-
-_PICKLED_BY = frozenset({"__reduce_ex__", "__reduce__", "__copy__", "__deepcopy__"})
 
 
 def _resolve(typecode_or_type: CType) -> CType:

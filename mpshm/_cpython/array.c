@@ -19,7 +19,7 @@ static PyObject *array_type(mpy_state *state)
 }
 
 /* An array.array of a content: an iterable of items, or their bytes. */
-static PyObject *array_of(mpy_handle *h, uint32_t typecode, PyObject *content)
+static PyObject *array_of(const mpy_handle *h, uint32_t typecode, PyObject *content)
 {
     PyObject *type = array_type(h->state);
     return type == NULL ? NULL : PyObject_CallFunction(type, "CO", (int)typecode, content);
@@ -387,21 +387,25 @@ static mps_status make_numbers(mps_seg *seg, void *what, mps_off *off, uint64_t 
     return mps_numbers_new(seg, MPS_DOOR_GIL, c->form, c->items, off, serial);
 }
 
-/* The form of an array.array. */
-static int form_of_array(PyObject *array, const Py_buffer *view, mps_numbers_form *form)
+/* The form of an array.array: or an exception and -1. */
+static int form_of_array(mpy_state *state, PyObject *array, mps_numbers_form *form)
 {
-    PyObject *typecode = PyObject_GetAttrString(array, "typecode");
+    PyObject *type = array_type(state);
+    int is_array = type == NULL ? -1 : PyObject_IsInstance(array, type);
+    if (is_array == 0) {
+        PyErr_Format(PyExc_TypeError, "an Array is made of an array.array, not %s", Py_TYPE(array)->tp_name);
+    }
+    PyObject *typecode = is_array <= 0 ? NULL : PyObject_GetAttrString(array, "typecode");
     if (typecode == NULL) {
         return -1;
     }
-    Py_UCS4 code =
-        PyUnicode_Check(typecode) && PyUnicode_GET_LENGTH(typecode) == 1 ? PyUnicode_READ_CHAR(typecode, 0) : 0;
+    Py_UCS4 code = PyUnicode_READ_CHAR(typecode, 0);
     Py_DECREF(typecode);
-    if (size_of(code) == 0 || view->len % (Py_ssize_t)size_of(code) != 0) {
-        PyErr_SetString(PyExc_TypeError, "an Array is made of an array.array");
-        return -1;
+    Py_ssize_t length = PyObject_Size(array);
+    if (length < 0 || size_of(code) == 0) {
+        return PyErr_Occurred() ? -1 : (PyErr_SetString(PyExc_ValueError, "bad typecode"), -1);
     }
-    *form = (mps_numbers_form){(uint64_t)view->len / size_of(code), code, size_of(code)};
+    *form = (mps_numbers_form){(uint64_t)length, code, size_of(code)};
     return 0;
 }
 
@@ -410,15 +414,18 @@ static PyObject *array_of_array(PyObject *cls, PyObject *const *args, Py_ssize_t
     mpy_state *state = mpy_state_of_type((PyTypeObject *)cls);
     Py_buffer view;
     content c;
-    if (!mpy_count_args("_of", n, 2, 2) || PyObject_GetBuffer(args[1], &view, PyBUF_SIMPLE) < 0) {
+    if (!mpy_count_args("_of", n, 2, 2) || form_of_array(state, args[1], &c.form) < 0 ||
+        PyObject_GetBuffer(args[1], &view, PyBUF_SIMPLE) < 0) {
         return NULL;
     }
     PyObject *made = NULL;
-    if (form_of_array(args[1], &view, &c.form) == 0) {
+    if ((uint64_t)view.len == c.form.length * c.form.itemsize) {
         c.items = view.buf;
         PyObject *segment = args[0] == Py_None ? mpy_default_segment(state) : Py_NewRef(args[0]);
         made = segment == NULL ? NULL : mpy_handle_make_by(state, (PyTypeObject *)cls, segment, make_numbers, &c);
         Py_XDECREF(segment);
+    } else {
+        PyErr_SetString(PyExc_BufferError, "the array.array has changed");
     }
     PyBuffer_Release(&view);
     return made;

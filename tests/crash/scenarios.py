@@ -12,10 +12,11 @@ import os
 import pickle
 import signal
 from collections import deque
+from array import array
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mpshm import _binding
+from mpshm import _binding, sharedctypes
 
 Things = dict[str, Any]
 
@@ -192,6 +193,50 @@ def a_full_deque(m: Any) -> Things:
 NUMBERS = list(range(40))
 TEXT_KEYS = [f"key number {i} is long enough" for i in range(40)]
 
+
+def an_array(n: int, typecode: str = "i") -> Callable[[Any], Things]:
+    return lambda m: {"m": m, "d": m.Array(typecode, [1] * n)}
+
+
+def two_arrays(m: Any) -> Things:
+    return {"m": m, "d": m.Array("i", [1, 2]), "d2": m.Array("i", range(1000))}
+
+
+def a_raw(m: Any) -> Things:
+    return {"m": m, "d": m.dict(a=1), "raw": sharedctypes.RawArray("B", b"raw", segment=m.segment)}
+
+
+def new_raw(things: Things, n: int) -> object:
+    return sharedctypes.RawArray("B", n, segment=things["m"].segment)
+
+
+def two_raws(m: Any) -> Things:
+    return a_raw(m) | {"raw2": sharedctypes.RawArray("d", 1000, segment=m.segment)}
+
+
+def look_raw(things: Things) -> object:
+    """The raw object, and the one in the dict, if it is there."""
+    inner = things["d"].get("raw")
+    return bytes(things["raw"]), inner if inner is None else bytes(inner)
+
+
+def a_number(m: Any) -> Things:
+    """A Value that was added to, so that its lock has adders; and one that was not."""
+    number, fresh = (sharedctypes.Value("i", 0, segment=m.segment) for _ in range(2))
+    number.add(1)
+    return {"m": m, "d": number.get_lock(), "number": number, "fresh": fresh}
+
+
+def a_real(m: Any) -> Things:
+    number = sharedctypes.Value("d", 1.25, segment=m.segment)
+    number.add(1)
+    return {"m": m, "d": number.get_lock(), "number": number}
+
+
+def look_number(things: Things) -> object:
+    return things["number"].value
+
+
 SCENARIOS: dict[str, Scenario] = {
     "dict_first_key": Scenario(a_dict(), put("k", 1), look),
     "dict_new_key": Scenario(a_dict(a=1), put("b", 2), look),
@@ -316,6 +361,24 @@ SCENARIOS: dict[str, Scenario] = {
         lambda m: {"m": m, "d": m.RLock()}, lambda t: (t["d"].acquire(), t["d"].release()), lambda t: None
     ),
     "dict_locked": Scenario(a_dict(a=1), lambda t: t["d"].lock.acquire() and replace(t["d"], "a", 2), look),
+    "array_set": Scenario(an_array(10), put(3, 77), look),
+    "array_slice": Scenario(an_array(50), put(slice(5, 45), array("i", range(40))), look),
+    "array_slice_of_bytes": Scenario(an_array(50, "b"), put(slice(3, 42), array("b", range(39))), look),
+    "array_steps": Scenario(an_array(50, "h"), put(slice(40, 2, -3), array("h", range(13))), look),
+    "array_long_slice": Scenario(an_array(400, "q"), put(slice(0, 300), array("q", range(300))), look),
+    "array_made": Scenario(an_array(10), lambda t: t["m"].Array("i", range(2000)), look),
+    "array_made_and_kept": Scenario(an_array(10), lambda t: t.update(new=t["m"].Array("d", [1.5])), look),
+    "array_dropped": Scenario(two_arrays, lambda t: t.pop("d2") and None, look),
+    "raw_made": Scenario(a_raw, lambda t: new_raw(t, 5000), look_raw),
+    "raw_made_and_kept": Scenario(a_raw, lambda t: t.update(new=new_raw(t, 100)), look_raw),
+    "raw_dropped": Scenario(two_raws, lambda t: t.pop("raw2") and None, look_raw),
+    "raw_in_dict": Scenario(a_raw, lambda t: replace(t["d"], "raw", t["raw"]), look_raw),
+    "value_made": Scenario(a_raw, lambda t: sharedctypes.Value("i", 5, segment=t["m"].segment), look_raw),
+    "number_add": Scenario(a_number, lambda t: t["number"].add(5), look_number),
+    "number_add_float": Scenario(a_real, lambda t: t["number"].add(0.5), look_number),
+    "number_add_first": Scenario(a_number, lambda t: t["fresh"].add(5), lambda t: t["fresh"].value),
+    "number_set": Scenario(a_number, lambda t: setattr(t["number"], "value", 6), look_number),
+    "number_held": Scenario(a_number, lambda t: t["number"].acquire(), look_number),
     "token": Scenario(on_its_way, travel, look),
     "token_unread": Scenario(on_its_way, lambda t: pickle.dumps(t["d"]), look),
     "grow": Scenario(a_dict(a=1), lambda t: t["m"].segment.grow(1 << 20), look),
