@@ -40,7 +40,8 @@ class Singletons:
             except ValueError:
                 raise ValueError(f"no manager's address ends with {place!r}") from None
             found = _types.attach(segment, offset, serial, 0)
-            assert isinstance(found, Dict)
+            if not isinstance(found, Dict):
+                raise ValueError(f"no manager's address ends with {place!r}")
             self._shared = found
 
     @property
