@@ -126,6 +126,7 @@ class BaseManager(Registry):
         self._state = State()
         self._serializer = serializer
         self._singletons = None
+        self._given_out = {}
         self._pools: WeakSet[PoolProxy] = WeakSet()
 
     def start(self, initializer: Callable[..., object] | None = None, initargs: Iterable[Any] = ()) -> None:
@@ -198,6 +199,7 @@ class BaseManager(Registry):
             for pool in list(self._pools):
                 pool._end()
             self._singletons = None
+            self._given_out.clear()
             if self._segment is not None and self._owner == os.getpid():
                 self._segment._shutdown()
 

@@ -44,6 +44,7 @@ __all__ = [
     "Token",
     "ValueProxy",
     "all_methods",
+    "exposed_names",
     "importable",
     "public_methods",
     "refused",
@@ -153,37 +154,34 @@ class Token:
         return f"Token(typeid={self.typeid!r}, address={self.address!r}, id={self.id!r})"
 
 
-def share_object(
-    segment: Segment,
-    obj: object,
-    typeid: str,
-    address: object,
-    exposed: Iterable[str] | None,
-    methods: Mapping[str, str] | None,
-    home: tuple[str, str] | None,
-) -> Token:
-    """Put an object into shared memory, or, if it does not pickle, say there that it is here.
-
-    Raises: TypeError if `methods` is no dict; SegmentFullError.
-    """
+def exposed_names(obj: object, exposed: Iterable[str] | None, methods: Mapping[str, str] | None) -> list[str]:
+    """What may be called. Raises: TypeError if `methods` is no dict."""
     names = list(public_methods(obj) if exposed is None else exposed)
     if methods is not None:
         if not isinstance(methods, dict):
             raise TypeError(f"Method_to_typeid {methods!r}: type {type(methods)!s}, not dict")
         names += methods
+    return names
+
+
+def share_object(segment: Segment, obj: object) -> tuple[Instance, _Kept | None]:
+    """Put an object into shared memory, or, if it does not pickle, say there that it is here, and keep it.
+
+    Raises: SegmentFullError.
+    """
     handle = Instance._in(segment)
-    keeper = None
     if isinstance(obj, ModuleType):
         handle._store(_ByName(obj))
-    else:
-        try:
-            handle._store(obj)
-        except (MpshmError, MemoryError):
-            raise
-        except Exception as error:  # whatever a __reduce__ may raise
-            keeper = _Kept(obj, os.getpid())
-            handle._store(Elsewhere(keeper.pid, type(obj).__qualname__, str(error)))
-    return Token(typeid, address, handle, names, methods, home, keeper)
+        return handle, None
+    try:
+        handle._store(obj)
+    except (MpshmError, MemoryError):
+        raise
+    except Exception as error:  # whatever a __reduce__ may raise
+        keeper = _Kept(obj, os.getpid())
+        handle._store(Elsewhere(keeper.pid, type(obj).__qualname__, str(error)))
+        return handle, keeper
+    return handle, None
 
 
 def all_methods(obj: object) -> list[str]:

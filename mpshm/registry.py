@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 from . import _types, proxies
 from .proxies import AutoProxy, BaseProxy, IteratorProxy, Token
 from .segments import AnonymousSegment, Segment
-from .singletons import Singletons, gives_one, kept_by
+from .singletons import Singletons, call, gives_variable
 
 __all__ = ["Registered", "Registry"]
 
@@ -79,6 +79,8 @@ class Registry:
     _owner: int
     _segment: AnonymousSegment | None
     _singletons: Singletons | None
+    # What the program keeps, and what it was shared as: by id, and so with a reference to each.
+    _given_out: dict[int, tuple[object, Token | BaseProxy | _types.Handle]]
 
     def _usable(self) -> AnonymousSegment:
         raise AssertionError("a part of a manager is no manager")
@@ -127,20 +129,28 @@ class Registry:
         entry = self._registry.get(typeid)
         if entry is None:
             return self._share_built_in(typeid, *args, **kwds)
-        single = None if args or kwds or self._singletons is None else self._singletons.find(typeid)
-        if single is not None:
-            return self._proxy(entry, single)
+        mine = self._owner == os.getpid()
+        if not (mine or args or kwds or self._singletons is None):
+            single = self._singletons.find(typeid)
+            if single is not None:
+                return self._proxy(entry, single)
         if entry.callable is None:
             if kwds or len(args) != 1:
                 raise ValueError(
                     "Without callable, must have one non-keyword argument"
-                    + (f"; and the manager's process gives out no {typeid!r}" if self._owner != os.getpid() else "")
+                    + (f"; and the manager's process has given out no {typeid!r}" if not mine else "")
                 )
             return self._proxy(entry, self._token(segment, typeid, entry, args[0]))
         ours = _counterpart(entry, entry.callable)
         if ours is not None:
             return self._share_built_in(ours, *args, **kwds)
-        return self._proxy(entry, self._token(segment, typeid, entry, entry.callable(*args, **kwds)))
+        obj, kept = call(entry.callable, args, kwds)
+        if not kept:
+            return self._proxy(entry, self._token(segment, typeid, entry, obj))
+        token = self._token_again(segment, typeid, entry, obj)
+        if mine and self._singletons is not None and not (args or kwds):
+            self._singletons.publish(typeid, token)
+        return self._proxy(entry, token)
 
     def _share_built_in(self, typeid: str, /, *args: Any, **kwds: Any) -> Any:
         """A new shared object of a type that every SyncManager has."""
@@ -163,22 +173,44 @@ class Registry:
         self._singletons = Singletons(segment)
         self._address = f"{self._address}{self._singletons.place}"
         for typeid, function in functions.items():
-            obj = kept_by(function) if gives_one(function) else None
-            if obj is not None:
-                self._singletons.publish(typeid, self._token(segment, typeid, self._registry[typeid], obj))
+            if gives_variable(function):
+                try:
+                    obj = function()
+                except (AttributeError, NameError):
+                    continue  # there is no such variable yet
+                self._singletons.publish(typeid, self._token_again(segment, typeid, self._registry[typeid], obj))
+
+    def _token_again(self, segment: Segment, typeid: str, entry: Registered, obj: object) -> Any:
+        """The same, for an object that the program keeps: what it gives out again is the same shared object."""
+        before = self._given_out.get(id(obj))
+        token = self._token(segment, typeid, entry, obj, before and before[1])
+        self._given_out[id(obj)] = obj, token
+        return token
 
     def _token(
-        self, segment: Segment, typeid: str, entry: Registered, obj: object
+        self,
+        segment: Segment,
+        typeid: str,
+        entry: Registered,
+        obj: object,
+        before: Token | BaseProxy | _types.Handle | None = None,
     ) -> Token | BaseProxy | _types.Handle:
-        """What a proxy of `obj` refers to; `obj` itself if it is shared already."""
+        """What a proxy of `obj` refers to; `obj` itself if it is shared already.
+
+        Args: `before`, what this gave for the same object the last time.
+        """
         if isinstance(obj, (_types.Handle, BaseProxy)):
             return obj
+        if before is not None and not isinstance(before, Token):
+            return before
         if _counterpart(entry, type(obj)) == "Queue":
             queue: _types.Handle = self._queue(obj)
             return queue
         methods = entry.method_to_typeid
         home = proxies.importable(type(self)) if methods else None
-        return proxies.share_object(segment, obj, typeid, self._address, entry.exposed, methods, home)
+        handle, keeper = proxies.share_object(segment, obj) if before is None else (before._handle, before._keeper)
+        exposed = proxies.exposed_names(obj, entry.exposed, methods)
+        return Token(typeid, self._address, handle, exposed, methods, home, keeper)
 
     def _proxy(self, entry: Registered, token: Token | BaseProxy | _types.Handle) -> Any:
         if not isinstance(token, Token):

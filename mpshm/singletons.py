@@ -6,8 +6,8 @@ that has nothing but the address finds them. Only the process that started the m
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from inspect import Parameter, isfunction, isgeneratorfunction, signature
+from collections.abc import Callable, Iterable, Mapping
+from inspect import isfunction
 from sys import getrefcount
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Shared: TypeAlias = Token | BaseProxy | _types.Handle
 
-__all__ = ["Singletons", "gives_one", "kept_by"]
+__all__ = ["Singletons", "call", "gives_variable"]
 
 
 class Singletons:
@@ -40,7 +40,8 @@ class Singletons:
             except ValueError:
                 raise ValueError(f"no manager's address ends with {place!r}") from None
             found = _types.attach(segment, offset, serial, 0)
-            assert isinstance(found, Dict)
+            if not isinstance(found, Dict):
+                raise ValueError(f"no manager's address ends with {place!r}")
             self._shared = found
 
     @property
@@ -58,32 +59,48 @@ class Singletons:
         return found
 
     def publish(self, typeid: str, shared: Shared) -> None:
-        """From now on all processes get this."""
-        self._known[typeid] = shared
-        self._shared[typeid] = shared
+        """From now on the other processes get this, unless there was one before."""
+        if typeid not in self._known:
+            self._known[typeid] = shared
+            self._shared[typeid] = shared
 
 
-def gives_one(function: Callable[..., Any]) -> bool:
-    """Whether it may be a function that gives out one object again and again: it needs no arguments."""
-    if not isfunction(function) or isgeneratorfunction(function):
+# What a function does that only gives out a variable, or an attribute of one.
+_GIVING = frozenset(
+    {
+        "CACHE",
+        "COPY_FREE_VARS",
+        "EXTENDED_ARG",
+        "LOAD_ATTR",
+        "LOAD_DEREF",
+        "LOAD_GLOBAL",
+        "NOP",
+        "RESUME",
+        "RETURN_VALUE",
+    }
+)
+
+
+def gives_variable(function: Callable[..., Any]) -> bool:
+    """Whether a function does nothing but give out a variable, as `lambda: queue` does: calling it to see what that is
+    cannot do any harm."""
+    if not isfunction(function) or function.__code__.co_argcount or function.__code__.co_kwonlyargcount:
         return False
-    kinds = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-    wanted = signature(function).parameters.values()
-    return all(one.default is not Parameter.empty or one.kind in kinds for one in wanted)
+    from dis import get_instructions
+
+    steps = {step.opname for step in get_instructions(function)}
+    return steps <= _GIVING and not steps.isdisjoint({"LOAD_DEREF", "LOAD_GLOBAL"})
 
 
-def _call(function: Callable[[], Any]) -> tuple[Any, int]:
-    made = function()
+def _call(function: Callable[..., Any], args: Iterable[Any], kwds: Mapping[str, Any]) -> tuple[Any, int]:
+    made = function(*args, **kwds)
     return made, getrefcount(made)
 
 
-_ALONE = _call(object)[1]  # references to an object that nobody else knows
+_ALONE = _call(object, (), {})[1]  # references to an object that nobody else knows
 
 
-def kept_by(function: Callable[[], Any]) -> Any:
-    """What the function gives out, if somebody keeps that; None if it is new each time, or cannot be had now."""
-    try:
-        made, references = _call(function)
-    except Exception:
-        return None
-    return made if references > _ALONE else None
+def call(function: Callable[..., Any], args: Iterable[Any], kwds: Mapping[str, Any]) -> tuple[Any, bool]:
+    """What a function gives out, and whether the program keeps it: then it may give out the same again."""
+    made, references = _call(function, args, kwds)
+    return made, isfunction(function) and references > _ALONE

@@ -11,7 +11,8 @@ static void expect(const world *w, mps_off cell, uint64_t id)
     check_copy(w, &copy, id, false);
 }
 
-/* What was set is what is read, whatever way it is stored; an exchange happens if what is there is as expected. */
+/* What was set is what is read, whatever way it is stored; an exchange happens if what is there is as expected;
+ * and what is there can be told from all else. */
 static void test_model(check_rng *rng)
 {
     static thing t, other;
@@ -32,6 +33,13 @@ static void test_model(check_rng *rng)
             now = right ? id : now;
         }
         expect(&w, cell, now);
+        thing_value(&w, &other, now);
+        bool same = false;
+        CHECK_OK(mps_cell_same(w.seg, door, cell, &other.enc, &same));
+        CHECK(same);
+        thing_value(&w, &other, now + 11);
+        CHECK_OK(mps_cell_same(w.seg, door, cell, &other.enc, &same));
+        CHECK(!same);
         if (i % 100 == 0) {
             CHECK_SOUND(w.seg);
         }

@@ -296,10 +296,12 @@ static void on_cell(mps_seg *seg, mps_off off)
     static thing v;
     mps_copy copy;
     int64_t sum;
+    bool same;
     mps_copy_init(&copy);
     thing_value(&t.w, &v, below(1000));
-    switch (below(3)) {
+    switch (below(4)) {
     case 0: (void)mps_cell_set(seg, door, off, &v.enc); break;
+    case 2: (void)mps_cell_same(seg, door, off, &v.enc, &same); break;
     case 1: (void)mps_cell_add(seg, door, off, 1, &sum); break;
     default: (void)mps_cell_get(seg, door, off, &copy);
     }

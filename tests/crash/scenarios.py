@@ -17,6 +17,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from mpshm import _binding, sharedctypes
+from mpshm import _binding
+from mpshm.managers import SyncManager, _rebuild_manager
 
 Things = dict[str, Any]
 
@@ -167,6 +169,36 @@ def round_deque(items: list[Any], taken: int, put: int, maxlen: int | None = Non
             if i < put:
                 d.append(LONG if i % 3 == 0 else i)
         return {"m": m, "d": d}
+class Account:
+    """A class of a user's."""
+
+    def __init__(self, notes: Any = ()) -> None:
+        self.notes = list(notes)
+
+    def note(self, value: Any) -> None:
+        self.notes.append(value)
+
+    def forget(self) -> None:
+        self.notes.clear()
+
+    def read(self) -> list[Any]:
+        return self.notes
+
+    def note_and_fail(self, value: Any) -> None:
+        self.notes.append(value)
+        raise LookupError
+
+
+class Users(SyncManager):
+    pass
+
+
+Users.register("Account", Account)
+
+
+def an_account(*notes: Any) -> Callable[[Any], Things]:
+        users = _rebuild_manager(Users, m.segment, m.address)
+        return {"m": m, "users": users, "inner": m.list([LONG]), "d": users.Account(notes)}  # type: ignore[attr-defined]
 
     return make
 
@@ -188,6 +220,15 @@ def a_full_deque(m: Any) -> Things:
     del probe
     gc.collect()
     return {"m": m, "d": make(fits - 1)}
+def notes(things: Things) -> object:
+    return [plain(value) for value in things["d"]._getvalue().notes]
+
+
+def note_and_fail(things: Things) -> None:
+    try:
+        things["d"].note_and_fail(LONG)
+    except LookupError:
+        pass
 
 
 NUMBERS = list(range(40))
@@ -356,6 +397,15 @@ SCENARIOS: dict[str, Scenario] = {
         lambda t: setattr(t["d"], "x", LONG),
         lambda t: t["d"].x,
     ),
+    "instance_call": Scenario(an_account(1), on("note", 2), notes),
+    "instance_call_blob": Scenario(an_account(1), on("note", BLOB), notes),
+    "instance_call_blob_replaced": Scenario(an_account(BLOB), on("note", LONG), notes),
+    "instance_call_ref": Scenario(an_account(1), lambda t: t["d"].note(t["inner"]), notes),
+    "instance_call_drop": Scenario(an_account(LONG, BLOB), on("forget"), notes),
+    "instance_call_reads": Scenario(an_account(LONG), on("read"), notes),
+    "instance_call_raises": Scenario(an_account(1), note_and_fail, notes),
+    "instance_made": Scenario(an_account(1), lambda t: t["users"].Account([LONG]), notes),
+    "instance_made_and_kept": Scenario(an_account(1), lambda t: t.update(new=t["users"].Account([BLOB])), notes),
     "lock_held": Scenario(lambda m: {"m": m, "d": m.Lock()}, on("acquire"), lambda t: None),
     "rlock_pair": Scenario(
         lambda m: {"m": m, "d": m.RLock()}, lambda t: (t["d"].acquire(), t["d"].release()), lambda t: None

@@ -100,6 +100,7 @@ def test_reference_describes_what_exists(module: str, name: str) -> None:
         ("mpshm.sync", "Lock"),
         ("mpshm.sync", "RLock"),
         ("mpshm.managers", "SyncManager"),
+        ("mpshm.managers", "BaseProxy"),
     ],
 )
 def test_reference_is_complete(module: str, name: str) -> None:
