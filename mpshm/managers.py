@@ -381,6 +381,7 @@ class SyncManager(BaseManager):
     def JoinableQueue(self, maxsize: int = 0) -> queues.JoinableQueue[Any]:  # noqa: N802
         """A shared queue whose items can be waited for to be done with. Args: as Queue's."""
         return self._create(queues.JoinableQueue)._limit(maxsize)
+
     def Semaphore(self, value: int = 1) -> sync.Semaphore:  # noqa: N802
         """Permits to take and to give back; those of a process that died come back."""
         made = self._create(sync.Semaphore)

@@ -256,9 +256,7 @@ class Barrier(Shared, _types.Barrier):
     _typeid = "Barrier"
     _action: Callable[[], object]
 
-    def __init__(
-        self, parties: int, action: Callable[[], object] | None = None, timeout: float | None = None
-    ) -> None:
+    def __init__(self, parties: int, action: Callable[[], object] | None = None, timeout: float | None = None) -> None:
         self._setup(parties, action, timeout)
 
     @classmethod

@@ -223,17 +223,17 @@ static PyObject *array_adder_add(PyObject *self, PyObject *const *args, Py_ssize
 
 /* ---- the lock's side ---- */
 
-int mpy_adders_wait(mpy_handle *h)
+int mpy_adders_wait(mpy_handle *h, mps_object *lock)
 {
-    mps_object *obj = mpy_object(h);
+    mps_off off = mps_region_off(&h->seg->region, lock);
     mps_status st = MPS_OK;
     do {
-        st = mps_adders_wait(h->seg, MPS_DOOR_GIL, h->off);
+        st = mps_adders_wait(h->seg, MPS_DOOR_GIL, off);
     } while (mps_unlikely(st == MPS_E_INTR) && mpy_again(h, &st));
     if (mps_likely(st == MPS_OK)) {
         return 1;
     }
-    (void)mps_userlock_release(h->seg, MPS_DOOR_GIL, &obj->user, true);
+    (void)mps_userlock_release(h->seg, MPS_DOOR_GIL, &lock->user, true);
     mpy_fail(h, st, "acquire a");
     return -1;
 }

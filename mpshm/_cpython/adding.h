@@ -6,13 +6,13 @@
 #include "handle.h"
 
 /* The slow part of the one below. */
-int mpy_adders_wait(mpy_handle *h);
+int mpy_adders_wait(mpy_handle *h, mps_object *lock);
 
-/* To be called by whoever has just taken a Lock or RLock, with the GIL: waits until nobody adds any more who began before. 1, or -1
+/* To be called by whoever has just taken a Lock or RLock on behalf of h, with the GIL: waits until nobody adds any more who began before. 1, or -1
  * with an exception, and the lock is let go of. */
-static inline int mpy_adders_settle(mpy_handle *h)
+static inline int mpy_adders_settle(mpy_handle *h, mps_object *lock)
 {
-    return mps_likely((mps_load32(&mpy_object(h)->mortal.flags) & MPS_FLAG_ADDERS) == 0) ? 1 : mpy_adders_wait(h);
+    return mps_likely((mps_load32(&lock->mortal.flags) & MPS_FLAG_ADDERS) == 0) ? 1 : mpy_adders_wait(h, lock);
 }
 
 #endif

@@ -263,7 +263,6 @@ static int module_exec(PyObject *module)
         mpy_deque_ready,
         mpy_queue_ready,
         mpy_pickling_ready,
-        mpy_dict_iter_ready,
         mpy_event_ready,
         mpy_sem_ready,
         mpy_cond_ready,

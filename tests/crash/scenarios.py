@@ -17,8 +17,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from mpshm import _binding, sharedctypes
-from mpshm import _binding
-from mpshm.managers import SyncManager, _rebuild_manager
 
 Things = dict[str, Any]
 
@@ -169,6 +167,29 @@ def round_deque(items: list[Any], taken: int, put: int, maxlen: int | None = Non
             if i < put:
                 d.append(LONG if i % 3 == 0 else i)
         return {"m": m, "d": d}
+
+    return make
+
+
+def a_full_deque(m: Any) -> Things:
+    """A deque whose array is full."""
+
+    def make(n: int) -> Any:
+        d = m.deque([LONG])
+        for i in range(n):
+            d.append(i)
+        return d
+
+    probe = make(0)
+    used, fits = m.segment.stats().used, 0
+    while m.segment.stats().used == used:
+        probe.append(fits)
+        fits += 1
+    del probe
+    gc.collect()
+    return {"m": m, "d": make(fits - 1)}
+
+
 class Account:
     """A class of a user's."""
 
@@ -197,29 +218,13 @@ Users.register("Account", Account)
 
 
 def an_account(*notes: Any) -> Callable[[Any], Things]:
+    def make(m: Any) -> Things:
         users = _rebuild_manager(Users, m.segment, m.address)
         return {"m": m, "users": users, "inner": m.list([LONG]), "d": users.Account(notes)}  # type: ignore[attr-defined]
 
     return make
 
 
-def a_full_deque(m: Any) -> Things:
-    """A deque whose array is full."""
-
-    def make(n: int) -> Any:
-        d = m.deque([LONG])
-        for i in range(n):
-            d.append(i)
-        return d
-
-    probe = make(0)
-    used, fits = m.segment.stats().used, 0
-    while m.segment.stats().used == used:
-        probe.append(fits)
-        fits += 1
-    del probe
-    gc.collect()
-    return {"m": m, "d": make(fits - 1)}
 def notes(things: Things) -> object:
     return [plain(value) for value in things["d"]._getvalue().notes]
 
