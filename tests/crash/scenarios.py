@@ -11,12 +11,13 @@ import gc
 import os
 import pickle
 import signal
-from collections import deque
 from array import array
+from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from mpshm import _binding, sharedctypes
+from mpshm.managers import SyncManager, _rebuild_manager
 
 Things = dict[str, Any]
 
