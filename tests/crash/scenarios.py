@@ -14,6 +14,8 @@ import signal
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import synchronize
+
 from mpshm import _binding
 
 Things = dict[str, Any]
@@ -210,3 +212,5 @@ SCENARIOS: dict[str, Scenario] = {
     "fork_and_use": Scenario(a_dict(a=1), lambda t: fork(t, put("child", 1)), look),
     "leave": Scenario(nested, leave, look),
 }
+
+SCENARIOS.update({name: Scenario(*parts) for name, parts in synchronize.SCENARIOS.items()})

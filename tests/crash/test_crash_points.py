@@ -43,6 +43,7 @@ def test_killed_at_every_point(crash_build: Path, name: str) -> None:
 
 
 RECOVERED = ["dict_grow", "dict_replace_long", "dict_drop_tree", "list_insert", "dict_blob_replaced", "fork"]
+RECOVERED += ["semaphore_settle", "condition_notify", "condition_wait", "barrier_trip", "barrier_action"]
 
 
 @pytest.mark.timeout(420)

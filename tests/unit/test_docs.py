@@ -99,6 +99,11 @@ def test_reference_describes_what_exists(module: str, name: str) -> None:
         ("mpshm.containers", "Value"),
         ("mpshm.sync", "Lock"),
         ("mpshm.sync", "RLock"),
+        ("mpshm.sync", "Semaphore"),
+        ("mpshm.sync", "BoundedSemaphore"),
+        ("mpshm.sync", "Event"),
+        ("mpshm.sync", "Condition"),
+        ("mpshm.sync", "Barrier"),
         ("mpshm.managers", "SyncManager"),
     ],
 )
