@@ -11,9 +11,7 @@ import os
 
 __all__ = [
     "MpshmError",
-    "NotHeldError",
     "OwnerDiedError",
-    "ReleaseError",
     "SegmentClosedError",
     "SegmentCorruptedError",
     "SegmentExistsError",
@@ -111,14 +109,6 @@ class OwnerDiedError(MpshmError):
     """A lock's holder died, and what it protected may be half changed."""
 
     advice = "Check what the lock protects, and put it right"
-
-
-class ReleaseError(ValueError, RuntimeError):
-    """A lock was released that nobody holds: threading's error, and multiprocessing's at once."""
-
-
-class NotHeldError(AssertionError, RuntimeError):
-    """It takes the lock to do that: threading's error, and multiprocessing's at once."""
 
 
 class SegmentSystemError(MpshmError, OSError):

@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable
 from pickle import PicklingError, dumps
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
 from . import _types
 from .containers import Shared
@@ -21,9 +21,27 @@ if TYPE_CHECKING:
 
     from .segments import Segment
 
-__all__ = ["Barrier", "BoundedSemaphore", "Condition", "Event", "Lock", "RLock", "Semaphore"]
+__all__ = [
+    "Barrier",
+    "BoundedSemaphore",
+    "Condition",
+    "Event",
+    "Lock",
+    "NotHeldError",
+    "RLock",
+    "ReleaseError",
+    "Semaphore",
+]
 
 _T = TypeVar("_T")
+
+
+class ReleaseError(ValueError, RuntimeError):
+    """A lock was released that nobody holds: multiprocessing's error, and threading's at once."""
+
+
+class NotHeldError(AssertionError, RuntimeError):
+    """It takes the lock to do that: multiprocessing's error, and threading's at once."""
 
 
 class SemLock:
@@ -98,8 +116,8 @@ class RLock(Shared, _types.RLock):
 class Semaphore(Shared, _types.Semaphore):
     """Permits to take and to give back.
 
-    A permit belongs to the process that took it, until that process gives it back; its threads share theirs. When it dies,
-    the permit comes back, and `owner_died` is true for the process that gets it, until it gives back its last.
+    A permit belongs to the process that took it, until that process gives it back; its threads share theirs. When it
+    dies, the permit comes back, and `owner_died` is true for the process that gets it, until it gives back its last.
     Once a process gives a permit that it has not got, as a producer does that signals to a consumer, nobody owns
     permits any more, and deaths give nothing back.
 
@@ -183,8 +201,8 @@ class Event(Shared, _types.Event):
 class Condition(Shared, _types.Condition):
     """Waiting, with a lock let go of, until somebody notifies.
 
-    `notify(n)` wakes exactly n of those who wait, or all if they are fewer, in the order in which they came; a process that was
-    killed does not count, and what it was notified of and did not notice goes to the next.
+    `notify(n)` wakes exactly n of those who wait, or all if they are fewer, in the order in which they came; a process
+    that was killed does not count, and what it was notified of and did not notice goes to the next.
 
     Args: `lock`, a Lock or an RLock of the same segment; None makes an RLock. A handle on the condition is enough to
     use both.
@@ -241,12 +259,12 @@ class Condition(Shared, _types.Condition):
 class Barrier(Shared, _types.Barrier):
     """A place where processes and threads wait for each other.
 
-    A process that is killed while it waits does not count: the others wait for another. One that is killed while it runs the
-    action breaks the barrier.
+    A process that is killed while it waits does not count: the others wait for another. One that is killed while it
+    runs the action breaks the barrier.
 
-    Args: `parties`, how many wait for each other, 1 at least; `action`, what the last to come calls before all go on. It is stored
-    in the barrier, so that every process can call it; one that can't be pickled stays with the process that made the barrier
-    and its forked children. `timeout`, seconds that `wait` waits if nothing else is said.
+    Args: `parties`, how many wait for each other, 1 at least; `action`, what the last to come calls before all go on.
+    It is stored in the barrier, so that every process can call it; one that can't be pickled stays with the process
+    that made the barrier and its forked children. `timeout`, seconds that `wait` waits if nothing else is said.
     Raises: ValueError for fewer than one party; TypeError for a timeout that is no number; SegmentFullError.
     Source: `threading.Barrier`, `multiprocessing.Barrier`.
     """
@@ -273,8 +291,7 @@ class Barrier(Shared, _types.Barrier):
 
     def _setup(self, parties: int, action: Callable[[], object] | None, timeout: float | None) -> None:
         if timeout is not None:
-            timeout = float(timeout)
-            timeout = 0.0 if math.isnan(timeout) else timeout
+            timeout = 0.0 if math.isnan(timeout) else float(timeout)
         self._store(parties, None, timeout, False)
         if action is None:
             return
@@ -297,7 +314,7 @@ class Barrier(Shared, _types.Barrier):
             action = self._action = self._stored_action()
         action()
 
-    def __reduce_ex__(self, protocol: object = 4, /) -> tuple[object, ...]:
+    def __reduce_ex__(self, protocol: SupportsIndex = 4, /) -> str | tuple[Any, ...]:
         if self._is_local():
             dumps(self._action)  # raises
         return super().__reduce_ex__(protocol)

@@ -352,25 +352,37 @@ static bool somebody_is_gone(mps_seg *seg, const mps_sem *s)
     return false;
 }
 
+/* The value, where nobody is changing it, or it changes in one step. */
+static bool read_value(mps_sem *s, uint32_t *value)
+{
+    const uint32_t *lock = &s->object.guard.lock;
+    bool free = mps_load32_acquire(lock) == 0;
+    uint64_t state = mps_load64_acquire(&s->state);
+    *value = value_of(state);
+    return (state & SIGNAL) != 0 || (free && mps_load32_acquire(lock) == 0);
+}
+
 mps_status mps_sem_value(mps_seg *seg, mps_door door, mps_off off, uint32_t *value)
 {
     mps_sem *s = sem_at(seg, off);
     mps_status st = open(seg);
-    if (st == MPS_OK && (mps_load64(&s->state) & SIGNAL) == 0 && somebody_is_gone(seg, s)) {
-        mps_tx tx;
-        st = mps_tx_begin(seg, &tx, door);
-        if (st != MPS_OK) {
-            return st;
-        }
-        st = mps_tx_lock(&tx, &s->object.guard);
-        if (st == MPS_OK && (mps_load64(&s->state) & SIGNAL) == 0) {
-            st = settle(&tx, s);
-        }
-        st = st == MPS_OK ? mps_tx_commit(&tx) : (mps_tx_abort(&tx), st);
-        mps_tx_end(&tx);
-        mps_wake(value_word(s), &s->waiters, INT32_MAX);
+    bool owned = (mps_load64(&s->state) & SIGNAL) == 0;
+    if (st != MPS_OK || ((!owned || !somebody_is_gone(seg, s)) && read_value(s, value))) {
+        return st;
+    }
+    mps_tx tx;
+    st = mps_tx_begin(seg, &tx, door);
+    if (st != MPS_OK) {
+        return st;
+    }
+    st = mps_tx_lock(&tx, &s->object.guard);
+    if (st == MPS_OK && (mps_load64(&s->state) & SIGNAL) == 0) {
+        st = settle(&tx, s);
     }
     *value = value_of(mps_load64(&s->state));
+    st = st == MPS_OK ? mps_tx_commit(&tx) : (mps_tx_abort(&tx), st);
+    mps_tx_end(&tx);
+    mps_wake(value_word(s), &s->waiters, INT32_MAX);
     return st;
 }
 

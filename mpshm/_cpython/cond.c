@@ -76,7 +76,7 @@ static mps_object *owned_lock(mpy_handle *h, bool *reentrant, const char *thread
     }
     mps_object *lock = lock_of(h, reentrant);
     if (lock != NULL && mps_unlikely(!mpy_lock_is_owned(h, lock, *reentrant))) {
-        mpy_raise("mpshm.errors", "NotHeldError", mpy_is_managed(h) ? threading : multiprocessing);
+        mpy_raise("mpshm.sync", "NotHeldError", mpy_is_managed(h) ? threading : multiprocessing);
         return NULL;
     }
     return lock;
@@ -122,7 +122,7 @@ static PyObject *cond_wait(PyObject *self, PyObject *const *args, Py_ssize_t n, 
     st = mps_userlock_release_all(h->seg, MPS_DOOR_GIL, &lock->user, reentrant, &depth);
     if (mps_unlikely(st != MPS_OK)) { /* another thread was faster to release a Lock */
         (void)mps_cond_quit(h->seg, MPS_DOOR_GIL, h->off, &turn);
-        return mpy_raise("mpshm.errors", "NotHeldError", "cannot wait on un-acquired lock");
+        return mpy_raise("mpshm.sync", "NotHeldError", "cannot wait on un-acquired lock");
     }
     st = sleep_on(h, &turn, timeout_ns);
     PyObject *type, *error, *trace;

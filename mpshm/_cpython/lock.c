@@ -68,16 +68,16 @@ static PyObject *enter(mpy_handle *h, bool reentrant, Py_ssize_t n)
 /* What threading says of a lock that a manager made, and multiprocessing of all others; the classes are both's. */
 static PyObject *fail_release(mpy_handle *h, mps_status st, bool owner_only)
 {
-    if (st != MPS_E_NOTOWNER) {
-        return mpy_fail(h, st, "release a");
+    if (st != MPS_E_NOTOWNER || !mpy_is_open(h)) {
+        return mpy_fail(h, st != MPS_E_NOTOWNER ? st : MPS_E_CLOSED, "release a");
     }
     bool managed = mpy_is_managed(h);
     if (owner_only) {
-        return mpy_raise("mpshm.errors", "NotHeldError",
+        return mpy_raise("mpshm.sync", "NotHeldError",
                          managed ? "cannot release un-acquired lock"
                                  : "attempt to release recursive lock not owned by thread");
     }
-    return mpy_raise("mpshm.errors", "ReleaseError",
+    return mpy_raise("mpshm.sync", "ReleaseError",
                      managed ? "release unlocked lock" : "semaphore or lock released too many times");
 }
 

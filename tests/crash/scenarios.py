@@ -18,6 +18,9 @@ from typing import Any, NamedTuple
 
 from mpshm import _binding, sharedctypes
 from mpshm.managers import SyncManager, _rebuild_manager
+import synchronize
+
+from mpshm import _binding
 
 Things = dict[str, Any]
 
@@ -444,3 +447,5 @@ SCENARIOS: dict[str, Scenario] = {
     "fork_and_use": Scenario(a_dict(a=1), lambda t: fork(t, put("child", 1)), look),
     "leave": Scenario(nested, leave, look),
 }
+
+SCENARIOS.update({name: Scenario(*parts) for name, parts in synchronize.SCENARIOS.items()})

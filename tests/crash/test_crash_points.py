@@ -53,6 +53,8 @@ RECOVERED = [
     "deque_extend_at_maxlen",
     "fork",
 ]
+RECOVERED = ["dict_grow", "dict_replace_long", "dict_drop_tree", "list_insert", "dict_blob_replaced", "fork"]
+RECOVERED += ["semaphore_settle", "condition_notify", "condition_wait", "barrier_trip", "barrier_action"]
 
 
 @pytest.mark.timeout(420)
