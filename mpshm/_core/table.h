@@ -82,7 +82,7 @@ mps_status mps_table_add(mps_seg *seg, mps_door door, mps_off off, mps_enc *key,
                          int64_t *sum);
 /* Sets n pairs, all or none. */
 mps_status mps_table_update(mps_seg *seg, mps_door door, mps_off off, mps_enc *keys, mps_enc *values, uint64_t n);
-/* A Set, which is a table whose values are None, and n keys: in one change. TOGGLE takes no key twice. *grown: by how much its size
+/* A Set, which is a table whose values are None, and n keys: in one change. A key given twice counts once. *grown: by how much its size
  * changed. */
 typedef enum mps_combine {
     MPS_COMBINE_ASSIGN, /* only the keys given */

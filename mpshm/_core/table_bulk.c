@@ -96,21 +96,34 @@ static mps_status seek(mps_seg *seg, const mps_shape *s, const mps_enc *key, mps
     return st == MPS_E_RETRY ? MPS_E_CORRUPT : st;
 }
 
-/* Adds the keys that are not there; toggle: and takes out those that are. */
-static mps_status add_keys(mps_tx *tx, mps_table *t, const mps_enc *keys, uint64_t n, bool toggle)
+/* Adds the keys that are not there. */
+static mps_status add_keys(mps_tx *tx, mps_table *t, mps_shape *s, const mps_enc *keys, uint64_t n)
 {
-    mps_shape s;
-    mps_status st = n > 0 ? make_room(tx, t, &s, keys, n) : MPS_OK;
+    mps_status st = make_room(tx, t, s, keys, n);
+    for (uint64_t i = 0; i < n && st == MPS_OK; i++) {
+        mps_found f;
+        st = seek(tx->seg, s, &keys[i], &f);
+        st = st == MPS_E_NOTFOUND ? mps_table_insert(tx, t, s, &f, &keys[i], &none) : st;
+    }
+    return st;
+}
+
+/* Adds the keys that are not there, then takes those out that were: their entries come before those that were added. */
+static mps_status toggle_keys(mps_tx *tx, mps_table *t, const mps_enc *keys, uint64_t n)
+{
+    mps_shape s = {0};
+    uint64_t counts = mps_load64(&t->counts);
+    mps_status st = add_keys(tx, t, &s, keys, n);
+    uint64_t first = s.fresh ? mps_table_alive(counts) : mps_table_used(counts); /* a new body has no holes */
     for (uint64_t i = 0; i < n && st == MPS_OK; i++) {
         mps_found f;
         st = seek(tx->seg, &s, &keys[i], &f);
-        if (st == MPS_E_NOTFOUND) {
-            st = mps_table_insert(tx, t, &s, &f, &keys[i], &none);
-        } else if (st == MPS_OK && toggle) {
+        if (st == MPS_OK && f.number < first) {
             st = mps_table_take(tx, t, &s, &f);
         }
+        st = st == MPS_E_NOTFOUND ? MPS_OK : st;
     }
-    return st == MPS_OK && toggle && n > 0 && !s.fresh ? mps_table_fit(tx, t, &s) : st;
+    return st == MPS_OK && !s.fresh ? mps_table_fit(tx, t, &s) : st;
 }
 
 static mps_status take_each(mps_tx *tx, mps_table *t, mps_shape *s, const mps_enc *keys, uint64_t n)
@@ -164,13 +177,18 @@ static mps_status select_keys(mps_tx *tx, mps_table *t, const mps_enc *keys, uin
 
 static mps_status combine(mps_tx *tx, mps_table *t, mps_combine how, const mps_enc *keys, uint64_t n)
 {
+    mps_shape s;
     mps_status st = MPS_OK;
+    if (how == MPS_COMBINE_ASSIGN && mps_load64(&t->body) != 0) {
+        st = mps_table_empty(tx, t);
+    }
+    if (st != MPS_OK || (n == 0 && how != MPS_COMBINE_KEEP)) {
+        return st;
+    }
     switch (how) {
     case MPS_COMBINE_ASSIGN:
-        st = mps_load64(&t->body) != 0 ? mps_table_empty(tx, t) : MPS_OK;
-        return st == MPS_OK ? add_keys(tx, t, keys, n, false) : st;
-    case MPS_COMBINE_ADD:
-    case MPS_COMBINE_TOGGLE: return add_keys(tx, t, keys, n, how == MPS_COMBINE_TOGGLE);
+    case MPS_COMBINE_ADD: return add_keys(tx, t, &s, keys, n);
+    case MPS_COMBINE_TOGGLE: return toggle_keys(tx, t, keys, n);
     default: return select_keys(tx, t, keys, n, how == MPS_COMBINE_KEEP);
     }
 }

@@ -207,10 +207,7 @@ static int toggle(mpy_handle *h, PyObject *other)
     if (same_object(h, other)) {
         return combine(h, MPS_COMBINE_KEEP, PyList_New(0));
     }
-    PyObject *once = is_set(h, other) || PyAnySet_CheckExact(other) ? Py_NewRef(other) : PySet_New(other);
-    PyObject *keys = once == NULL ? NULL : keys_of(h, once);
-    Py_XDECREF(once);
-    return combine(h, MPS_COMBINE_TOGGLE, keys);
+    return combine(h, MPS_COMBINE_TOGGLE, keys_of(h, other));
 }
 
 static PyObject *none_or_raise(int done)

@@ -7,15 +7,19 @@
 
 #include <pthread.h>
 
+#include "deque.h"
 #include "os.h"
 
 #define KEYS 64u
 #define ITEMS 100u
 #define READERS 2u
+#define ROW 9u        /* the key to which all values of the deque belong */
+#define ROW_LEAST 30u /* its length */
+#define ROW_MOST 60u
 
 static struct {
     world w;
-    mps_off table, list, cell;
+    mps_off table, list, cell, deque;
     uint32_t enough;
     uint64_t reads[READERS];
 } t;
@@ -88,6 +92,22 @@ static void read_list(check_rng *rng)
     CHECK(n >= ITEMS / 2 && n <= ITEMS);
 }
 
+static void read_deque(check_rng *rng)
+{
+    int64_t i = (int64_t)check_below(rng, 2 * ROW_MOST) - (int64_t)ROW_MOST;
+    uint64_t n;
+    mps_copy copy;
+    mps_copy_init(&copy);
+    mps_status st = mps_deque_get(t.w.seg, door, t.deque, i, &copy);
+    CHECK(st == MPS_OK || (st == MPS_E_RANGE && (i >= (int64_t)ROW_LEAST || i < -(int64_t)ROW_LEAST)));
+    if (st == MPS_OK) {
+        check_value(&copy, ROW);
+    }
+    mps_copy_done(&copy);
+    CHECK_OK(mps_deque_len(t.w.seg, door, t.deque, &n));
+    CHECK(n >= ROW_LEAST && n <= ROW_MOST);
+}
+
 static void *reader(void *arg)
 {
     uint64_t *count = arg;
@@ -96,6 +116,7 @@ static void *reader(void *arg)
     while (__atomic_load_n(&t.enough, __ATOMIC_RELAXED) == 0) {
         read_table(&rng);
         read_list(&rng);
+        read_deque(&rng);
         mps_copy_init(&copy);
         CHECK_OK(mps_cell_get(t.w.seg, door, t.cell, &copy));
         check_value(&copy, 7);
@@ -127,14 +148,39 @@ static void append(uint64_t version)
     }
 }
 
+static void write_deque(check_rng *rng, uint64_t version)
+{
+    uint8_t buffer[400];
+    uint64_t n;
+    mps_end end = check_below(rng, 2) == 0 ? MPS_BACK : MPS_FRONT;
+    mps_enc v = value_of(buffer, ROW, version);
+    mps_enc two[2] = {v, v};
+    int64_t i = (int64_t)check_below(rng, ROW_LEAST);
+    CHECK_OK(mps_deque_len(t.w.seg, door, t.deque, &n));
+    if (n + 2 > ROW_MOST || (n > ROW_LEAST && check_below(rng, 3) == 0)) {
+        CHECK_OK(check_below(rng, 4) == 0 ? mps_deque_delete(t.w.seg, door, t.deque, i)
+                                          : mps_deque_pop(t.w.seg, door, t.deque, end, NULL));
+        return;
+    }
+    switch (check_below(rng, 6)) {
+    case 0: CHECK_OK(mps_deque_rotate(t.w.seg, door, t.deque, i)); break;
+    case 1: CHECK_OK(mps_deque_insert(t.w.seg, door, t.deque, i, &v)); break;
+    case 2: CHECK_OK(mps_deque_extend(t.w.seg, door, t.deque, end, two, 2)); break;
+    case 3: CHECK_OK(mps_deque_set(t.w.seg, door, t.deque, i, &v)); break;
+    default: CHECK_OK(mps_deque_push(t.w.seg, door, t.deque, end, &v));
+    }
+}
+
 static void write_once(check_rng *rng, uint64_t version)
 {
     uint8_t buffer[400];
     uint64_t key = check_below(rng, KEYS), i = check_below(rng, ITEMS / 2);
     mps_enc k = {.value = mps_value_int((int64_t)(key | 1))}, v;
-    switch (check_below(rng, 8)) {
+    switch (check_below(rng, 10)) {
     case 0:
     case 1: set(key, version); break;
+    case 8:
+    case 9: write_deque(rng, version); break;
     case 2: (void)mps_table_pop(t.w.seg, door, t.table, &k, NULL); break;
     case 3:
         for (uint64_t n = 0; n < 4 * KEYS; n++) { /* grow, and shrink again */
@@ -166,6 +212,12 @@ int main(void)
     t.cell = world_object(&t.w, MPS_KIND_VALUE, sizeof(mps_cell));
     mps_enc seven = {.value = mps_value_int((int64_t)7 << 32)};
     CHECK_OK(mps_cell_set(t.w.seg, door, t.cell, &seven));
+    t.deque = world_object(&t.w, MPS_KIND_DEQUE, sizeof(mps_deque));
+    for (uint64_t i = 0; i < ROW_LEAST; i++) {
+        uint8_t buffer[400];
+        mps_enc v = value_of(buffer, ROW, i);
+        CHECK_OK(mps_deque_push(t.w.seg, door, t.deque, MPS_BACK, &v));
+    }
     for (uint64_t i = 0; i < KEYS; i++) {
         set(i, i);
     }
@@ -188,6 +240,7 @@ int main(void)
     mps_ref_drop(t.w.seg, door, t.table);
     mps_ref_drop(t.w.seg, door, t.list);
     mps_ref_drop(t.w.seg, door, t.cell);
+    mps_ref_drop(t.w.seg, door, t.deque);
     world_end(&t.w);
     return 0;
 }

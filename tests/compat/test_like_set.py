@@ -12,6 +12,10 @@ import mpshm
 START = (1, 2, "three", (4, 5))
 
 
+class Thing:
+    """Instances differ here, but mean the same as keys, as they do in other processes."""
+
+
 class Unhashable:
     __hash__ = None
 
@@ -200,6 +204,17 @@ def test_a_shared_set_as_a_key_to_look_for(manager):
     assert error.value.args == (key,)
     with pytest.raises(TypeError, match="unhashable"):
         x.add(key)
+
+
+def test_keys_that_mean_the_same(manager):
+    """Two objects here that are one key everywhere count once."""
+    x = manager.set([1])
+    x ^= {Thing(), Thing()}
+    assert len(x) == 2
+    x ^= {Thing(), Thing(), 1}
+    assert len(x) == 0
+    x.update([Thing()], [Thing()])
+    assert len(x) == 1 and Thing() in x
 
 
 def test_failing_changes_nothing(manager):
