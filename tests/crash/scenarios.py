@@ -16,11 +16,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mpshm import _binding, sharedctypes
-from mpshm.managers import SyncManager, _rebuild_manager
 import synchronize
 
-from mpshm import _binding
+from mpshm import _binding, sharedctypes
+from mpshm.managers import SyncManager, _rebuild_manager
 
 Things = dict[str, Any]
 

@@ -52,9 +52,12 @@ RECOVERED = [
     "deque_delete_round",
     "deque_extend_at_maxlen",
     "fork",
+    "semaphore_settle",
+    "condition_notify",
+    "condition_wait",
+    "barrier_trip",
+    "barrier_action",
 ]
-RECOVERED = ["dict_grow", "dict_replace_long", "dict_drop_tree", "list_insert", "dict_blob_replaced", "fork"]
-RECOVERED += ["semaphore_settle", "condition_notify", "condition_wait", "barrier_trip", "barrier_action"]
 
 
 @pytest.mark.timeout(420)
