@@ -36,6 +36,11 @@ static uint32_t unfinished(const mps_ring *r)
     return mps_ring_certain(mps_load64_acquire(&r->put)) - done;
 }
 
+uint32_t mps_ring_unfinished(const mps_seg *seg, mps_off off)
+{
+    return unfinished(mps_ring_at(seg, off));
+}
+
 mps_status mps_ring_task_done(mps_seg *seg, mps_door door, mps_off off)
 {
     mps_ring *r = mps_ring_at(seg, off);

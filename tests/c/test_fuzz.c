@@ -10,20 +10,21 @@
 #include <unistd.h>
 
 #include "os.h"
+#include "ring.h"
 #include "table_body.h"
 
 #define BUFFER ((uint64_t)640 << 10)
 #define TRIALS 1500u
 #define STEPS 40u
 #define LIMIT_S 20u /* of one trial: a lock word that names nobody costs some tens of milliseconds each time */
-#define OBJECTS 6u
+#define OBJECTS 8u
 
 static const mps_door door = MPS_DOOR_FREE;
 
 static struct {
     world w;
     uint8_t *pristine;
-    mps_off offs[OBJECTS]; /* dict, dict, list, list, value, lock */
+    mps_off offs[OBJECTS]; /* dict, dict, list, list, value, lock, queue, queue */
     uint64_t serials[OBJECTS];
     uint32_t kinds[OBJECTS];
     uint64_t trial;
@@ -49,10 +50,11 @@ static void on_alarm(int number)
 
 static void furnish(void)
 {
-    static const uint32_t kinds[OBJECTS] = {MPS_KIND_DICT, MPS_KIND_DICT,  MPS_KIND_LIST,
-                                            MPS_KIND_LIST, MPS_KIND_VALUE, MPS_KIND_RLOCK};
+    static const uint32_t kinds[OBJECTS] = {MPS_KIND_DICT,  MPS_KIND_DICT,  MPS_KIND_LIST,  MPS_KIND_LIST,
+                                            MPS_KIND_VALUE, MPS_KIND_RLOCK, MPS_KIND_QUEUE, MPS_KIND_JOINABLE_QUEUE};
     static const uint64_t sizes[OBJECTS] = {sizeof(mps_table),  sizeof(mps_table), sizeof(mps_vector),
-                                            sizeof(mps_vector), sizeof(mps_cell),  sizeof(mps_object)};
+                                            sizeof(mps_vector), sizeof(mps_cell),  sizeof(mps_object),
+                                            sizeof(mps_ring),   sizeof(mps_ring)};
     static thing k, v;
     t.w = world_make(BUFFER);
     mps_seg *seg = t.w.seg;
@@ -70,6 +72,7 @@ static void furnish(void)
         thing_value(&t.w, &v, i);
         CHECK_OK(mps_table_set(seg, door, t.offs[i % 2], &k.enc, &v.enc));
         CHECK_OK(mps_vector_append(seg, door, t.offs[2 + i % 2], &v.enc));
+        CHECK_OK(mps_ring_put(seg, door, t.offs[6 + i % 2], &v.enc, 0));
     }
     for (uint32_t i = 0; i < OBJECTS; i++) {
         mps_ref_drop(seg, door, t.offs[i]);
@@ -98,11 +101,15 @@ static uint64_t target(const mps_seg *seg)
         }
         return below(BUFFER);
     case 3: return seg != NULL ? mps_region_off(&seg->region, seg->body) + below(sizeof(mps_slot_body)) : below(BUFFER);
-    case 4: return t.offs[below(OBJECTS)] + below(96);
+    case 4: {
+        uint64_t i = below(OBJECTS);
+        return t.offs[i] + below(i < 6 ? 96 : sizeof(mps_ring));
+    }
     case 5: {
-        mps_off off = t.offs[below(OBJECTS)];
+        uint64_t i = below(OBJECTS);
+        mps_off off = t.offs[i];
         uint64_t body;
-        memcpy(&body, (uint8_t *)t.w.buffer + off + sizeof(mps_object), 8);
+        memcpy(&body, (uint8_t *)t.w.buffer + off + (i < 6 ? sizeof(mps_object) : offsetof(mps_ring, first)), 8);
         body = body > BUFFER ? body >> 8 : body;
         return body < BUFFER - 400 ? body + below(400) : below(BUFFER);
     }
@@ -253,6 +260,31 @@ static void on_cell(mps_seg *seg, mps_off off)
     forget(seg, &copy);
 }
 
+static void on_queue(mps_seg *seg, mps_off off)
+{
+    static thing v;
+    mps_copy copy;
+    uint32_t n;
+    mps_copy_init(&copy);
+    thing_value(&t.w, &v, below(1000));
+    switch (below(12)) {
+    case 0:
+    case 1:
+    case 2: (void)mps_ring_put(seg, door, off, &v.enc, below(2) * 1000); break;
+    case 3: (void)mps_ring_count(seg, door, off, &n); break;
+    case 4: (void)mps_ring_task_done(seg, door, off); break;
+    case 5: (void)mps_ring_join(seg, door, off, 1000); break;
+    case 6: (void)mps_ring_ready(seg, door, off, below(2) == 0, 1000); break;
+    case 7:
+        if (below(8) == 0) {
+            (void)mps_ring_shut(seg, door, off, below(2) == 0);
+        }
+        break;
+    default: (void)mps_ring_get(seg, door, off, &copy, below(2) * 1000);
+    }
+    forget(seg, &copy);
+}
+
 static void on_lock(mps_seg *seg, mps_off off)
 {
     mps_userlock *lock = &((mps_object *)mps_region_at(&seg->region, off))->user;
@@ -316,6 +348,8 @@ static void step(mps_seg *seg, const bool *have)
         case MPS_KIND_DICT: on_table(seg, t.offs[i]); break;
         case MPS_KIND_LIST: on_list(seg, t.offs[i]); break;
         case MPS_KIND_VALUE: on_cell(seg, t.offs[i]); break;
+        case MPS_KIND_QUEUE:
+        case MPS_KIND_JOINABLE_QUEUE: on_queue(seg, t.offs[i]); break;
         default: on_lock(seg, t.offs[i]);
         }
     }
