@@ -238,8 +238,10 @@ static PyObject *queue_maxsize(PyObject *self, void *closure)
 static PyObject *queue_unfinished(PyObject *self, void *closure)
 {
     (void)closure;
-    const mpy_handle *h = mpy_handle_of(self);
-    return PyLong_FromUnsignedLong(mps_ring_unfinished(h->seg, h->off));
+    mpy_handle *h = mpy_handle_of(self);
+    uint32_t n;
+    mps_status st = mps_ring_unfinished(h->seg, MPS_DOOR_GIL, h->off, &n);
+    return st == MPS_OK ? PyLong_FromUnsignedLong(n) : mpy_fail(h, st, "look at a");
 }
 
 static PyObject *queue_is_shutdown(PyObject *self, void *closure)
