@@ -110,6 +110,31 @@ static PyObject *decode_pickled(mpy_handle *h, mps_copy *copy, uint64_t skip, Py
     return made;
 }
 
+/* Room for a large copy's bytes in the object that they are to be. */
+static uint8_t *room_in_bytes(mps_copy *copy, uint64_t nbytes)
+{
+    PyObject *made = nbytes > (uint64_t)PY_SSIZE_T_MAX ? NULL : PyBytes_FromStringAndSize(NULL, (Py_ssize_t)nbytes);
+    if (made == NULL) {
+        PyErr_Clear(); /* the status says it */
+        return NULL;
+    }
+    copy->made = made;
+    return (uint8_t *)PyBytes_AS_STRING(made);
+}
+
+void mpy_copy_init(mps_copy *copy)
+{
+    mps_copy_init(copy);
+    copy->room = room_in_bytes;
+}
+
+void mpy_copy_done(mps_copy *copy)
+{
+    Py_XDECREF((PyObject *)copy->made);
+    copy->made = NULL;
+    mps_copy_done(copy);
+}
+
 static PyObject *decode(mpy_handle *h, mps_copy *copy, PyObject **handles)
 {
     unsigned tag = mps_value_tag(copy->value);
@@ -126,7 +151,13 @@ static PyObject *decode(mpy_handle *h, mps_copy *copy, PyObject **handles)
     case MPS_TAG_LATIN:
     case MPS_TAG_UCS2:
     case MPS_TAG_UCS4: return mpy_decode_text(tag, copy->data, copy->nbytes);
-    case MPS_TAG_BYTES: return PyBytes_FromStringAndSize((const char *)copy->data, (Py_ssize_t)copy->nbytes);
+    case MPS_TAG_BYTES:
+        if (copy->made != NULL) {
+            PyObject *made = copy->made;
+            copy->made = NULL;
+            return made;
+        }
+        return PyBytes_FromStringAndSize((const char *)copy->data, (Py_ssize_t)copy->nbytes);
     case MPS_TAG_BIGINT: return _PyLong_FromByteArray(copy->data, copy->nbytes, 1, 1);
     case MPS_TAG_PICKLE: return decode_pickled(h, copy, 0, handles);
     case MPS_TAG_KEY:

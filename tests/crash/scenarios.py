@@ -201,6 +201,7 @@ def put_in_vain(things: Things) -> None:
     except queues.Full:
         pass
 
+
 SCENARIOS: dict[str, Scenario] = {
     "dict_first_key": Scenario(a_dict(), put("k", 1), look),
     "dict_new_key": Scenario(a_dict(a=1), put("b", 2), look),
