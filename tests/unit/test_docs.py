@@ -99,6 +99,8 @@ def test_reference_describes_what_exists(module: str, name: str) -> None:
         ("mpshm.containers", "Value"),
         ("mpshm.sync", "Lock"),
         ("mpshm.sync", "RLock"),
+        ("mpshm.queues", "Queue"),
+        ("mpshm.queues", "SimpleQueue"),
         ("mpshm.managers", "SyncManager"),
     ],
 )
