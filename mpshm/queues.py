@@ -6,7 +6,7 @@ import queue
 from queue import Empty, Full
 from typing import Generic, TypeVar
 
-from . import _types, queues_async
+from . import _types
 from .containers import Shared
 
 __all__ = ["Empty", "Full", "JoinableQueue", "Queue", "ShutDown", "SimpleQueue"]
@@ -33,7 +33,9 @@ class _Awaitable(Generic[_T]):
         loop get items in the order in which they asked.
         Raises: ShutDown if the queue was shut down and is empty; ValueError after `close()`.
         """
-        return await queues_async.get(self)  # type: ignore[arg-type, no-any-return]
+        from . import queues_async  # only here: it brings asyncio in
+
+        return await queues_async.get(self)  # type: ignore[arg-type]
 
     async def aput(self, item: _T) -> None:
         """Put an item; other tasks of the loop run until there is room.
@@ -41,6 +43,8 @@ class _Awaitable(Generic[_T]):
         A task that is cancelled while it waits has put nothing.
         Raises: ShutDown if the queue was shut down; ValueError after `close()`.
         """
+        from . import queues_async
+
         await queues_async.put(self, item)  # type: ignore[arg-type]
 
 

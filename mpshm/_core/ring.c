@@ -412,6 +412,7 @@ static inline mps_status take(mps_tx *tx, mps_ring *r, mps_copy *out, uint32_t *
     }
     st = mps_tx_reserve(tx, 1);
     if (st == MPS_OK) {
+        mps_tx_write_begin(tx, &r->get_guard); /* who counts without a guard is to wait for the commit */
         mps_tx_set(tx, &r->got, got);
     }
     return st;

@@ -82,6 +82,8 @@ mps_status mps_ring_get(mps_seg *seg, mps_door door, mps_off off, mps_copy *out,
 mps_status mps_ring_count(mps_seg *seg, mps_door door, mps_off off, uint32_t *n);
 /* One task is finished: MPS_E_RANGE when all that were put are. */
 mps_status mps_ring_task_done(mps_seg *seg, mps_door door, mps_off off);
+/* Tasks that were put and are not finished. No guard, as a rule. */
+mps_status mps_ring_unfinished(mps_seg *seg, mps_door door, mps_off off, uint32_t *n);
 /* Waits until every task that was put is finished. */
 mps_status mps_ring_join(mps_seg *seg, mps_door door, mps_off off, uint64_t timeout_ns);
 /* Nothing may be put any more; at_once: and what is there is thrown away, as finished. Wakes everybody. */

@@ -6,30 +6,64 @@ static mps_status finish(mps_tx *tx, mps_status st)
     return mps_copy_end(tx, st, NULL, NULL);
 }
 
+static mps_status usable(const mps_seg *seg)
+{
+    uint32_t state = mps_load32(&seg->control->state);
+    if (mps_likely(state == MPS_STATE_READY)) {
+        return MPS_OK;
+    }
+    return state == MPS_STATE_CLOSED ? MPS_E_CLOSED : MPS_E_CORRUPT;
+}
+
+/* put.items less those that `behind` counts, under the guard of the latter and then put_guard: nothing is undone any more. */
+static mps_status difference_locked(mps_seg *seg, mps_door door, mps_ring *r, mps_guard *guard, const uint64_t *behind,
+                                    uint32_t *n)
+{
+    mps_tx tx;
+    uint64_t word = 0;
+    mps_status st = mps_tx_begin(seg, &tx, door);
+    if (st != MPS_OK) {
+        return st;
+    }
+    st = mps_tx_lock(&tx, guard);
+    if (st == MPS_OK) {
+        st = mps_ring_enter_put(&tx, r, &word);
+    }
+    *n = mps_ring_items(word) - mps_ring_items(mps_load64(behind));
+    return finish(&tx, st);
+}
+
+/* The same; without a guard where nobody is in the middle of a change that may be undone. */
+static inline mps_status difference(mps_seg *seg, mps_door door, mps_ring *r, mps_guard *guard, const uint64_t *behind,
+                                    uint32_t *n)
+{
+    mps_status st = usable(seg);
+    uint32_t seq = mps_read_begin(guard);
+    uint32_t first = mps_ring_items(mps_load64_acquire(behind)); /* put is never behind it, then */
+    uint64_t word = mps_load64_acquire(&r->put);
+    *n = mps_ring_items(word) - first;
+    if (mps_unlikely(st == MPS_OK &&
+                     ((word & MPS_RING_TENTATIVE) != 0 || (seq & 1u) != 0 || !mps_read_valid(guard, seq)))) {
+        st = difference_locked(seg, door, r, guard, behind, n);
+    }
+    return st == MPS_OK && *n > MPS_RING_MOST ? MPS_E_CORRUPT : st;
+}
+
 mps_status mps_ring_count(mps_seg *seg, mps_door door, mps_off off, uint32_t *n)
 {
     mps_ring *r = mps_ring_at(seg, off);
-    uint32_t state = mps_load32(&seg->control->state);
-    if (mps_unlikely(state != MPS_STATE_READY)) {
-        return state == MPS_STATE_CLOSED ? MPS_E_CLOSED : MPS_E_CORRUPT;
-    }
-    uint32_t got = mps_ring_items(mps_load64_acquire(&r->got)); /* (first: put is never behind it) */
-    uint64_t word = mps_load64_acquire(&r->put);
-    mps_status st = MPS_OK;
-    if (mps_unlikely((word & MPS_RING_TENTATIVE) != 0)) {
-        mps_tx tx;
-        st = mps_tx_begin(seg, &tx, door);
-        if (st == MPS_OK) {
-            st = finish(&tx, mps_ring_enter_put(&tx, r, &word));
-        }
-    }
-    *n = mps_ring_items(word) - got;
-    return st == MPS_OK && *n > MPS_RING_MOST ? MPS_E_CORRUPT : st;
+    return difference(seg, door, r, &r->get_guard, &r->got, n);
+}
+
+mps_status mps_ring_unfinished(mps_seg *seg, mps_door door, mps_off off, uint32_t *n)
+{
+    mps_ring *r = mps_ring_at(seg, off);
+    return difference(seg, door, r, &r->object.guard, &r->done, n);
 }
 
 /* ---- tasks ---- */
 
-/* Tasks put and not finished. */
+/* Tasks put for certain and not finished; under object.guard. */
 static uint32_t unfinished(const mps_ring *r)
 {
     uint32_t done = (uint32_t)mps_load64_acquire(&r->done);
@@ -64,21 +98,20 @@ mps_status mps_ring_task_done(mps_seg *seg, mps_door door, mps_off off)
 mps_status mps_ring_join(mps_seg *seg, mps_door door, mps_off off, uint64_t timeout_ns)
 {
     mps_ring *r = mps_ring_at(seg, off);
-    mps_status st = MPS_OK;
     mps_nap nap;
     mps_nap_begin(&nap, seg, door, timeout_ns);
     for (;;) {
-        uint32_t seen = (uint32_t)mps_load64(&r->done);
-        if (unfinished(r) == 0) {
-            break;
+        uint32_t left = 0, seen = (uint32_t)mps_load64(&r->done);
+        mps_status st = mps_ring_unfinished(seg, door, off, &left);
+        if (st == MPS_OK && left > 0) {
+            st = mps_nap_wait(&nap, mps_ring_futex(&r->done), seen, &r->done_waiters);
+            mps_nap_end(&nap);
+            if (st == MPS_OK) {
+                continue;
+            }
         }
-        st = mps_nap_wait(&nap, mps_ring_futex(&r->done), seen, &r->done_waiters);
-        if (st != MPS_OK) {
-            break;
-        }
+        return st;
     }
-    mps_nap_end(&nap);
-    return st;
 }
 
 /* ---- shutting down ---- */
@@ -91,6 +124,8 @@ static mps_status drain(mps_tx *tx, mps_ring *r, uint64_t word)
     mps_off first = mps_load64(&r->first);
     uint64_t rest = mps_ring_word(mps_ring_items(word), 0);
     uint32_t left = unfinished(r);
+    mps_tx_write_begin(tx, &r->object.guard);
+    mps_tx_write_begin(tx, &r->get_guard);
     mps_tx_set(tx, &r->done, (uint32_t)(mps_load64(&r->done) + mps_min64(n, left)));
     mps_tx_set(tx, &r->got, rest);
     mps_tx_set(tx, &r->put, rest);

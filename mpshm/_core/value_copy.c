@@ -159,6 +159,7 @@ static mps_status fetch(mps_tx *tx, mps_copy *copy)
     }
     uint8_t *to = (uint8_t *)copy->refs + (uint64_t)copy->n_refs * 8;
     if (copy->n_refs == 0) {
+        mps_tx_enter(tx);
         to = mps_door_make(tx->door, mps_value_tag(copy->value), span.nbytes, &copy->object);
         to = to != NULL ? to : room(copy, span.nbytes);
         if (to == NULL) {

@@ -235,6 +235,15 @@ static PyObject *queue_maxsize(PyObject *self, void *closure)
     return PyLong_FromLongLong((int64_t)mps_load64((const uint64_t *)&r->maxsize));
 }
 
+static PyObject *queue_unfinished(PyObject *self, void *closure)
+{
+    (void)closure;
+    mpy_handle *h = mpy_handle_of(self);
+    uint32_t n;
+    mps_status st = mps_ring_unfinished(h->seg, MPS_DOOR_GIL, h->off, &n);
+    return st == MPS_OK ? PyLong_FromUnsignedLong(n) : mpy_fail(h, st, "look at a");
+}
+
 static PyObject *queue_is_shutdown(PyObject *self, void *closure)
 {
     (void)closure;
@@ -435,6 +444,7 @@ static PyMethodDef simple_methods[] = {
 
 static PyGetSetDef queue_getset[] = {
     {"maxsize", queue_maxsize, NULL, "How many items fit; 0 or less: as many as there is memory for.", NULL},
+    {"unfinished_tasks", queue_unfinished, NULL, "How many items were put that are not done with yet.", NULL},
     {"is_shutdown", queue_is_shutdown, NULL, "Whether shutdown() was called, in any process.", NULL},
     {"_closed", queue_closed, NULL, "Whether this handle was closed.", NULL},
     {0},

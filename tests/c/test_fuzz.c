@@ -11,20 +11,21 @@
 
 #include "deque.h"
 #include "os.h"
+#include "ring.h"
 #include "table_body.h"
 
 #define BUFFER ((uint64_t)640 << 10)
 #define TRIALS 1500u
 #define STEPS 40u
 #define LIMIT_S 20u /* of one trial: a lock word that names nobody costs some tens of milliseconds each time */
-#define OBJECTS 8u
+#define OBJECTS 10u
 
 static const mps_door door = MPS_DOOR_FREE;
 
 static struct {
     world w;
     uint8_t *pristine;
-    mps_off offs[OBJECTS]; /* dict, dict, list, list, value, lock, set, deque */
+    mps_off offs[OBJECTS]; /* dict, dict, list, list, value, lock, set, deque, queue, queue */
     uint64_t serials[OBJECTS];
     uint32_t kinds[OBJECTS];
     uint64_t trial;
@@ -50,11 +51,12 @@ static void on_alarm(int number)
 
 static void furnish(void)
 {
-    static const uint32_t kinds[OBJECTS] = {MPS_KIND_DICT,  MPS_KIND_DICT,  MPS_KIND_LIST, MPS_KIND_LIST,
-                                            MPS_KIND_VALUE, MPS_KIND_RLOCK, MPS_KIND_SET,  MPS_KIND_DEQUE};
-    static const uint64_t sizes[OBJECTS] = {sizeof(mps_table),  sizeof(mps_table), sizeof(mps_vector),
-                                            sizeof(mps_vector), sizeof(mps_cell),  sizeof(mps_object),
-                                            sizeof(mps_table),  sizeof(mps_deque)};
+    static const uint32_t kinds[OBJECTS] = {MPS_KIND_DICT,  MPS_KIND_DICT,          MPS_KIND_LIST, MPS_KIND_LIST,
+                                            MPS_KIND_VALUE, MPS_KIND_RLOCK,         MPS_KIND_SET,  MPS_KIND_DEQUE,
+                                            MPS_KIND_QUEUE, MPS_KIND_JOINABLE_QUEUE};
+    static const uint64_t sizes[OBJECTS] = {
+        sizeof(mps_table),  sizeof(mps_table), sizeof(mps_vector), sizeof(mps_vector), sizeof(mps_cell),
+        sizeof(mps_object), sizeof(mps_table), sizeof(mps_deque),  sizeof(mps_ring),   sizeof(mps_ring)};
     static thing k, v;
     t.w = world_make(BUFFER);
     mps_seg *seg = t.w.seg;
@@ -75,6 +77,7 @@ static void furnish(void)
         CHECK_OK(mps_vector_append(seg, door, t.offs[2 + i % 2], &v.enc));
         CHECK_OK(mps_table_combine(seg, door, t.offs[6], MPS_COMBINE_ADD, &k.enc, 1, &grown));
         CHECK_OK(mps_deque_push(seg, door, t.offs[7], i % 3 == 0 ? MPS_FRONT : MPS_BACK, &v.enc));
+        CHECK_OK(mps_ring_put(seg, door, t.offs[8 + i % 2], &v.enc, 0));
     }
     for (uint32_t i = 0; i < OBJECTS; i++) {
         mps_ref_drop(seg, door, t.offs[i]);
@@ -103,11 +106,15 @@ static uint64_t target(const mps_seg *seg)
         }
         return below(BUFFER);
     case 3: return seg != NULL ? mps_region_off(&seg->region, seg->body) + below(sizeof(mps_slot_body)) : below(BUFFER);
-    case 4: return t.offs[below(OBJECTS)] + below(104);
+    case 4: {
+        uint64_t i = below(OBJECTS);
+        return t.offs[i] + below(i < 8 ? 104 : sizeof(mps_ring));
+    }
     case 5: {
-        mps_off off = t.offs[below(OBJECTS)];
+        uint64_t i = below(OBJECTS);
+        mps_off off = t.offs[i];
         uint64_t body;
-        memcpy(&body, (uint8_t *)t.w.buffer + off + sizeof(mps_object), 8);
+        memcpy(&body, (uint8_t *)t.w.buffer + off + (i < 8 ? sizeof(mps_object) : offsetof(mps_ring, first)), 8);
         body = body > BUFFER ? body >> 8 : body;
         return body < BUFFER - 400 ? body + below(400) : below(BUFFER);
     }
@@ -249,6 +256,31 @@ static void on_list(mps_seg *seg, mps_off off)
     forget(seg, &copy);
 }
 
+static void on_queue(mps_seg *seg, mps_off off)
+{
+    static thing v;
+    mps_copy copy;
+    uint32_t n;
+    mps_copy_init(&copy);
+    thing_value(&t.w, &v, below(1000));
+    switch (below(12)) {
+    case 0:
+    case 1:
+    case 2: (void)mps_ring_put(seg, door, off, &v.enc, below(2) * 1000); break;
+    case 3: (void)mps_ring_count(seg, door, off, &n); break;
+    case 4: (void)mps_ring_task_done(seg, door, off); break;
+    case 5: (void)mps_ring_join(seg, door, off, 1000); break;
+    case 6: (void)mps_ring_ready(seg, door, off, below(2) == 0, 1000); break;
+    case 7:
+        if (below(8) == 0) {
+            (void)mps_ring_shut(seg, door, off, below(2) == 0);
+        }
+        break;
+    default: (void)mps_ring_get(seg, door, off, &copy, below(2) * 1000);
+    }
+    forget(seg, &copy);
+}
+
 static void on_deque(mps_seg *seg, mps_off off)
 {
     static thing v;
@@ -370,6 +402,8 @@ static void step(mps_seg *seg, const bool *have)
         switch (t.kinds[i]) {
         case MPS_KIND_DICT:
         case MPS_KIND_SET: on_table(seg, t.offs[i]); break;
+        case MPS_KIND_QUEUE:
+        case MPS_KIND_JOINABLE_QUEUE: on_queue(seg, t.offs[i]); break;
         case MPS_KIND_DEQUE: on_deque(seg, t.offs[i]); break;
         case MPS_KIND_LIST: on_list(seg, t.offs[i]); break;
         case MPS_KIND_VALUE: on_cell(seg, t.offs[i]); break;

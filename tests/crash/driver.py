@@ -18,11 +18,12 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 from scenarios import SCENARIOS, Scenario, Things
 
 import mpshm
-from mpshm import _binding
+from mpshm import _binding, queues
 
 LIMIT_S = 20
 WAIT_S = 5.0  # far above the 100 ms that a dead owner may cost, far below a hang, also on a busy machine
@@ -77,9 +78,21 @@ def use(shared: object) -> None:
     elif isinstance(shared, mpshm.Set):
         shared.add("used afterwards")
         shared.remove("used afterwards")
+    elif isinstance(shared, queues.Queue):
+        use_queue(shared)
     elif isinstance(shared, (mpshm.List, mpshm.Deque)):
         shared.append(1)
         assert shared.pop() == 1
+
+
+def use_queue(shared: queues.Queue[Any]) -> None:
+    try:
+        shared.put("used afterwards", timeout=0)
+    except queues.Full:
+        shared.get(timeout=0)
+    except queues.ShutDown:
+        return
+    assert shared.get(timeout=LIMIT_S) is not None
 
 
 def outcomes(scenario: Scenario) -> tuple[object, object]:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import synchronize
 
-from mpshm import _binding, sharedctypes
+from mpshm import _binding, queues, sharedctypes
 from mpshm.managers import SyncManager, _rebuild_manager
 
 Things = dict[str, Any]
@@ -286,6 +286,71 @@ def look_number(things: Things) -> object:
     return things["number"].value
 
 
+TEXT = b"a message of a hundred bytes" * 4
+LARGE = TEXT * 30  # more than the first part of a queue has room for, but no blob
+
+
+def a_queue(*items: Any, taken: int = 0, maxsize: int = 0) -> Callable[[Any], Things]:
+    """A queue into which `items` were put, and from which so many were taken."""
+
+    def make(m: Any) -> Things:
+        q = m.JoinableQueue(maxsize)
+        for item in items:
+            q.put(item)
+        for _ in range(taken):
+            q.get()
+        return {"m": m, "d": q, "inner": m.list([LONG])}
+
+    return make
+
+
+def a_queue_of(make_item: Callable[[Things], Any]) -> Callable[[Any], Things]:
+    """A queue with one item that refers to a shared list, to which nothing else refers."""
+
+    def make(m: Any) -> Things:
+        things = a_queue(1, 2, taken=2)(m)
+        things["d"].put(make_item(things))
+        del things["inner"]
+        return things
+
+    return make
+
+
+def queue_in_dict(m: Any) -> Things:
+    q = m.Queue()
+    for i in range(60):
+        q.put((i, LONG))
+        q.put(BLOB if i % 20 == 0 else m.list([i]) if i % 20 == 10 else TEXT)
+    return {"m": m, "d": m.dict(q=q, other=1)}
+
+
+def look_at_keys(things: Things) -> object:
+    return sorted(things["d"].keys())
+
+
+def look_at_queue(things: Things) -> object:
+    """The items, which are put back, and the number of unfinished tasks."""
+    q, items = things["d"], []
+    unfinished = q.unfinished_tasks
+    try:
+        while True:
+            items.append(q.get_nowait())
+    except (queues.Empty, queues.ShutDown):
+        pass
+    if not q.is_shutdown:
+        for item in items:
+            q.put_nowait(item)
+            q.task_done()
+    return plain(items), unfinished, q.is_shutdown
+
+
+def put_in_vain(things: Things) -> None:
+    try:
+        things["d"].put(BLOB, timeout=0.001)
+    except queues.Full:
+        pass
+
+
 SCENARIOS: dict[str, Scenario] = {
     "dict_first_key": Scenario(a_dict(), put("k", 1), look),
     "dict_new_key": Scenario(a_dict(a=1), put("b", 2), look),
@@ -437,6 +502,27 @@ SCENARIOS: dict[str, Scenario] = {
     "number_add_first": Scenario(a_number, lambda t: t["fresh"].add(5), lambda t: t["fresh"].value),
     "number_set": Scenario(a_number, lambda t: setattr(t["number"], "value", 6), look_number),
     "number_held": Scenario(a_number, lambda t: t["number"].acquire(), look_number),
+    "queue_put_first": Scenario(a_queue(), on("put", TEXT), look_at_queue),
+    "queue_put": Scenario(a_queue(1), on("put", TEXT), look_at_queue),
+    "queue_put_number": Scenario(a_queue(1), on("put", 7), look_at_queue),
+    "queue_put_tuple": Scenario(a_queue(1), on("put", (1, "x", 2.5)), look_at_queue),
+    "queue_put_new_part": Scenario(a_queue(1), on("put", LARGE), look_at_queue),
+    "queue_put_blob": Scenario(a_queue(1), on("put", BLOB), look_at_queue),
+    "queue_put_blob_first": Scenario(a_queue(), on("put", BLOB), look_at_queue),
+    "queue_put_ref": Scenario(a_queue(1), lambda t: t["d"].put(t["inner"]), look_at_queue),
+    "queue_put_ref_in_pickle": Scenario(a_queue(1), lambda t: t["d"].put([1, t["inner"]]), look_at_queue),
+    "queue_put_full": Scenario(a_queue(1, 2, maxsize=2), put_in_vain, look_at_queue),
+    "queue_get": Scenario(a_queue(TEXT, 2), on("get"), look_at_queue),
+    "queue_get_last": Scenario(a_queue(TEXT), on("get"), look_at_queue),
+    "queue_get_next_part": Scenario(a_queue(1, LARGE, 2, taken=1), on("get"), look_at_queue),
+    "queue_get_blob": Scenario(a_queue(BLOB, 2), on("get"), look_at_queue),
+    "queue_get_ref": Scenario(a_queue_of(lambda t: t["inner"]), on("get"), look_at_queue),
+    "queue_get_ref_in_pickle": Scenario(a_queue_of(lambda t: (1, t["inner"])), on("get"), look_at_queue),
+    "queue_task_done": Scenario(a_queue(1, 2, taken=2), on("task_done"), look_at_queue),
+    "queue_shutdown": Scenario(a_queue(1, BLOB), on("shutdown"), look_at_queue),
+    "queue_shutdown_now": Scenario(a_queue(1, BLOB, LARGE, 2, LONG, taken=1), on("shutdown", True), look_at_queue),
+    "queue_dropped": Scenario(queue_in_dict, cut("q"), look_at_keys),
+    "queue_made": Scenario(a_dict(a=1), lambda t: t["m"].Queue(3).put(LONG), look),
     "token": Scenario(on_its_way, travel, look),
     "token_unread": Scenario(on_its_way, lambda t: pickle.dumps(t["d"]), look),
     "grow": Scenario(a_dict(a=1), lambda t: t["m"].segment.grow(1 << 20), look),

@@ -104,6 +104,8 @@ def test_reference_describes_what_exists(module: str, name: str) -> None:
         ("mpshm.sync", "Event"),
         ("mpshm.sync", "Condition"),
         ("mpshm.sync", "Barrier"),
+        ("mpshm.queues", "Queue"),
+        ("mpshm.queues", "SimpleQueue"),
         ("mpshm.managers", "SyncManager"),
         ("mpshm.managers", "BaseProxy"),
     ],
