@@ -99,6 +99,8 @@ def test_reference_describes_what_exists(module: str, name: str) -> None:
         ("mpshm.containers", "Value"),
         ("mpshm.sync", "Lock"),
         ("mpshm.sync", "RLock"),
+        ("mpshm.arrays", "Array"),
+        ("mpshm.sharedctypes", "Synchronized"),
         ("mpshm.managers", "SyncManager"),
     ],
 )
