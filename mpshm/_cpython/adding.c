@@ -171,7 +171,7 @@ static inline PyObject *add_at(const adder *a, void *at, PyObject *given)
     int64_t n = 1;
     mpy_handle *lock = a->quick;
     if (mps_likely(lock != NULL && (given == NULL || (PyLong_CheckExact(given) && mpy_small_int(given, &n))) &&
-                   mps_adder_enter(lock->seg, mpy_object(lock), lock->off))) {
+                   mps_adder_enter_free(lock->seg, mpy_object(lock), lock->off))) {
         mps_number type = a->type;
         mps_seg *seg = lock->seg;
         uint64_t made = mps_number_add(at, type, (uint64_t)n);
