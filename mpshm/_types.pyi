@@ -191,6 +191,8 @@ class Raw(Handle):
 
 @disjoint_base
 class Adder:
+    acquire: Any
+    release: Any
     def _bind(self, buffer: object, lock: object, /) -> None: ...
     @classmethod
     def _own(cls) -> type[Self]: ...
@@ -198,6 +200,8 @@ class Adder:
 
 @disjoint_base
 class ArrayAdder:
+    acquire: Any
+    release: Any
     def _bind(self, buffer: object, lock: object, /) -> None: ...
     @classmethod
     def _own(cls) -> type[Self]: ...

@@ -79,8 +79,8 @@ static inline void mps_adder_announce(mps_object *lock)
     }
 }
 
-/* With the GIL held, until mps_adder_leave: whether this thread may add now. If not, it has to take the lock. */
-static inline bool mps_adder_enter(mps_seg *seg, mps_object *lock, mps_off off)
+/* Says that we add under that lock: false when this process can't say so just now. */
+static inline bool mps_adder_say(mps_seg *seg, mps_object *lock, mps_off off)
 {
     if (mps_unlikely(mps_load32(&seg->control->state) != MPS_STATE_READY || seg->token == 0 ||
                      mps_load64(&seg->head->word) != seg->slot_word)) {
@@ -89,7 +89,29 @@ static inline bool mps_adder_enter(mps_seg *seg, mps_object *lock, mps_off off)
     mps_adder_announce(lock);
     (void)__atomic_exchange_n(&seg->head->adding, off, __ATOMIC_SEQ_CST); /* all of it before the look at the lock */
     mps_crash_point();
+    return true;
+}
+
+/* With the GIL held, until mps_adder_leave: whether this thread may add now. If not, it has to take the lock. */
+static inline bool mps_adder_enter(mps_seg *seg, mps_object *lock, mps_off off)
+{
+    if (mps_unlikely(!mps_adder_say(seg, lock, off))) {
+        return false;
+    }
     if (mps_likely(mps_userlock_pass(seg, &lock->user) == MPS_OK)) {
+        return true;
+    }
+    mps_store64_release(&seg->head->adding, 0);
+    return false;
+}
+
+/* The same for a lock that is free, without a call: false where it is this thread's, too. */
+static inline bool mps_adder_enter_free(mps_seg *seg, mps_object *lock, mps_off off)
+{
+    if (mps_unlikely(!mps_adder_say(seg, lock, off))) {
+        return false;
+    }
+    if (mps_likely(mps_load32(&lock->user.word) == 0)) {
         return true;
     }
     mps_store64_release(&seg->head->adding, 0);

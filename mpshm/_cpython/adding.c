@@ -5,15 +5,18 @@
  */
 #include "adding.h"
 
+#include <structmember.h>
+
 #include "encode.h"
 #include "step.h"
 
 typedef struct adder {
     PyObject_HEAD Py_buffer view; /* view.obj is NULL until it is bound */
     mpy_handle *lock;             /* the lock if it is a Lock or RLock of ours; else NULL */
-    mpy_handle *quick;            /* the same, borrowed, if they are whole numbers; else NULL */
-    PyObject *acquire, *release;  /* the lock's methods */
+    mpy_handle *quick;            /* the same, borrowed, if the numbers are whole ones; else NULL */
     mps_number type;              /* NONE: can't be added to */
+    /* What multiprocessing's wrappers keep in themselves; here they need no dict for it, which makes each access faster. */
+    PyObject *obj, *its_lock, *acquire, *release;
 } adder;
 
 /* ---- what is bound ---- */
@@ -58,15 +61,9 @@ static PyObject *adder_bind(PyObject *self, PyObject *const *args, Py_ssize_t n)
         PyErr_SetString(PyExc_RuntimeError, "it has its memory already");
         return NULL;
     }
-    PyObject *acquire = PyObject_GetAttrString(args[1], "acquire");
-    PyObject *release = acquire == NULL ? NULL : PyObject_GetAttrString(args[1], "release");
-    if (release == NULL || PyObject_GetBuffer(args[0], &a->view, PyBUF_WRITABLE | PyBUF_FORMAT | PyBUF_ND) < 0) {
-        Py_XDECREF(acquire);
-        Py_XDECREF(release);
+    if (PyObject_GetBuffer(args[0], &a->view, PyBUF_WRITABLE | PyBUF_FORMAT | PyBUF_ND) < 0) {
         return NULL;
     }
-    a->acquire = acquire;
-    a->release = release;
     a->type = a->view.ndim <= 1 ? number_of(a->view.format, a->view.itemsize) : MPS_NUMBER_NONE;
     if (a->type != MPS_NUMBER_NONE && (uintptr_t)a->view.buf % (uintptr_t)a->view.itemsize != 0) {
         a->type = MPS_NUMBER_NONE;
@@ -96,15 +93,20 @@ static inline sum add_now(const adder *a, void *at, sum n)
 /* Under the lock, taken as everybody takes it. */
 static int add_locked(const adder *a, void *at, sum n, sum *out)
 {
-    PyObject *done = PyObject_CallNoArgs(a->acquire);
-    if (done == NULL) {
-        return -1;
+    PyObject *acquire = Py_XNewRef(a->acquire);
+    PyObject *release = Py_XNewRef(a->release);
+    PyObject *done = NULL;
+    if (acquire == NULL || release == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "its acquire or release was deleted");
+    } else if ((done = PyObject_CallNoArgs(acquire)) != NULL) {
+        *out = add_now(a, at, n);
+        Py_SETREF(done, PyObject_CallNoArgs(release));
     }
-    Py_DECREF(done);
-    *out = add_now(a, at, n);
-    done = PyObject_CallNoArgs(a->release);
+    int failed = done == NULL ? -1 : 0;
+    Py_XDECREF(acquire);
+    Py_XDECREF(release);
     Py_XDECREF(done);
-    return done == NULL ? -1 : 0;
+    return failed;
 }
 
 /* What is added: 1 where nothing was given. */
@@ -169,7 +171,7 @@ static inline PyObject *add_at(const adder *a, void *at, PyObject *given)
     int64_t n = 1;
     mpy_handle *lock = a->quick;
     if (mps_likely(lock != NULL && (given == NULL || (PyLong_CheckExact(given) && mpy_small_int(given, &n))) &&
-                   mps_adder_enter(lock->seg, mpy_object(lock), lock->off))) {
+                   mps_adder_enter_free(lock->seg, mpy_object(lock), lock->off))) {
         mps_number type = a->type;
         mps_seg *seg = lock->seg;
         uint64_t made = mps_number_add(at, type, (uint64_t)n);
@@ -246,6 +248,8 @@ static int adder_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(a->view.obj);
     Py_VISIT(a->lock);
+    Py_VISIT(a->obj);
+    Py_VISIT(a->its_lock);
     Py_VISIT(a->acquire);
     Py_VISIT(a->release);
     return 0;
@@ -258,6 +262,8 @@ static int adder_clear(PyObject *self)
     a->quick = NULL;
     PyBuffer_Release(&a->view);
     Py_CLEAR(a->lock);
+    Py_CLEAR(a->obj);
+    Py_CLEAR(a->its_lock);
     Py_CLEAR(a->acquire);
     Py_CLEAR(a->release);
     return 0;
@@ -330,22 +336,32 @@ static PyMethodDef array_adder_methods[] = {
     {0},
 };
 
-#define ADDER_SLOTS                                                                                                   \
-    {Py_tp_new, (void *)adder_new}, {Py_tp_dealloc, (void *)adder_dealloc}, {Py_tp_traverse, (void *)adder_traverse}, \
-    {                                                                                                                 \
-        Py_tp_clear, (void *)adder_clear                                                                              \
-    }
+static PyMemberDef adder_members[] = {
+    {"_obj", T_OBJECT_EX, offsetof(adder, obj), 0, "The ctypes object."},
+    {"_lock", T_OBJECT_EX, offsetof(adder, its_lock), 0, "The lock."},
+    {"acquire", T_OBJECT_EX, offsetof(adder, acquire), 0, "The lock's acquire."},
+    {"release", T_OBJECT_EX, offsetof(adder, release), 0, "The lock's release."},
+    {0},
+};
 
 static PyType_Slot adder_slots[] = {
-    ADDER_SLOTS,
     {Py_tp_doc, (void *)"What adds to the one number in a buffer."},
+    {Py_tp_new, (void *)adder_new},
+    {Py_tp_dealloc, (void *)adder_dealloc},
+    {Py_tp_traverse, (void *)adder_traverse},
+    {Py_tp_clear, (void *)adder_clear},
+    {Py_tp_members, adder_members},
     {Py_tp_methods, adder_methods},
     {0},
 };
 
 static PyType_Slot array_adder_slots[] = {
-    ADDER_SLOTS,
     {Py_tp_doc, (void *)"What adds to the numbers in a buffer."},
+    {Py_tp_new, (void *)adder_new},
+    {Py_tp_dealloc, (void *)adder_dealloc},
+    {Py_tp_traverse, (void *)adder_traverse},
+    {Py_tp_clear, (void *)adder_clear},
+    {Py_tp_members, adder_members},
     {Py_tp_methods, array_adder_methods},
     {0},
 };

@@ -14,7 +14,10 @@ from hypothesis import strategies as st
 import mpshm
 from mpshm.arrays import Array
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [
+    pytest.mark.timeout(60),
+    pytest.mark.filterwarnings("ignore:The 'u' type code is deprecated:DeprecationWarning"),
+]
 
 CHARACTERS = [code for code in "uw" if code in array.typecodes]
 INTS = "bBhHiIlLqQ"

@@ -3,6 +3,7 @@
 import array
 import ctypes
 import gc
+import importlib.util
 import pickle
 import signal
 import threading
@@ -343,9 +344,11 @@ def test_views_outlive_handles(no_new_segments):
     assert segment.stats().objects == before and segment.check() is None
 
 
+@pytest.mark.skipif(importlib.util.find_spec("numpy") is None, reason="numpy is not installed")
 def test_numpy_view_outlives_handles():
     """NumPy's array on top of a RawArray, too."""
-    numpy = pytest.importorskip("numpy")
+    import numpy
+
     made = numpy.frombuffer(sharedctypes.RawArray("d", [1, 2, 3]), dtype="f8")
     gc.collect()
     fill = [sharedctypes.RawArray("d", [9, 9, 9]) for _ in range(50)]

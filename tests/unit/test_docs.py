@@ -106,6 +106,8 @@ def test_reference_describes_what_exists(module: str, name: str) -> None:
         ("mpshm.sync", "Barrier"),
         ("mpshm.queues", "Queue"),
         ("mpshm.queues", "SimpleQueue"),
+        ("mpshm.arrays", "Array"),
+        ("mpshm.sharedctypes", "Synchronized"),
         ("mpshm.managers", "SyncManager"),
         ("mpshm.managers", "BaseProxy"),
     ],
