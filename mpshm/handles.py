@@ -37,18 +37,29 @@ Ticket = tuple[bytes, int, int, int, int]  # id, sender's pid and descriptor, de
 # What each child that is being started has been given: address of the segment -> the descriptor passed on.
 _passed: WeakKeyDictionary[object, dict[int, PassedFd]] = WeakKeyDictionary()
 
+# Objects that something in another segment refers to, each of which has been left a token that nobody takes over.
+_stored: set[tuple[bytes, int, int]] = set()
+
 # Descriptors that this process was given and has closed since: their numbers mean something else now.
 _received: set[int] = set()
 
 
-def reduce_handle(handle: _types.Handle) -> tuple[object, ...]:
+def reduce_handle(handle: _types.Handle, stored: bool = False) -> tuple[object, ...]:
     """What pickle needs for a handle. Called by the C types' `__reduce_ex__`.
+
+    Args: `stored`, whether the pickle goes into a shared object of another segment, from where it may be loaded any
+    number of times, or never: then the object stays alive as long as its own segment.
 
     Raises: SegmentClosedError after the manager's `shutdown()`; ReferenceError if the object is gone.
     """
     segment = handle._segment
     ticket, passed = _send(segment)
-    token = _types.make_token(handle)
+    token = 0
+    if not stored:
+        token = _types.make_token(handle)
+    elif (place := (segment.id, handle._offset, handle._serial)) not in _stored:
+        _types.make_token(handle)
+        _stored.add(place)
     return rebuild_handle, (*ticket, handle._offset, handle._serial, token, passed)
 
 

@@ -19,6 +19,7 @@ typedef struct sink {
 typedef struct mpy_pickling {
     PyObject *pickler;
     mps_seg *seg;
+    bool once;         /* it goes into a queue: it is loaded once, and everything else any number of times */
     PyObject *handles; /* a list of those met so far, or NULL */
     struct mpy_pickling *next;
 } pickling;
@@ -100,8 +101,11 @@ static PyObject *pickler_reducer_override(PyObject *self, PyObject *obj)
     while (p != NULL && p->pickler != self) {
         p = p->next;
     }
-    if (p == NULL || p->seg != mpy_handle_of(obj)->seg) {
+    if (p == NULL || (p->seg != mpy_handle_of(obj)->seg && p->once)) {
         Py_RETURN_NOTIMPLEMENTED;
+    }
+    if (p->seg != mpy_handle_of(obj)->seg) { /* what is stored cannot count it: it stays as long as its own segment */
+        return PyObject_CallFunctionObjArgs(state->reduce_handle, obj, Py_True, NULL);
     }
     if (p->handles == NULL && (p->handles = PyList_New(0)) == NULL) {
         return NULL;
@@ -273,7 +277,9 @@ int mpy_pickle(mpy_handle *h, PyObject *obj, PyObject **pickle, mps_enc *enc, mp
     if (pickler == NULL) {
         return -1;
     }
-    pickling p = {.pickler = pickler, .seg = h->seg, .next = state->pickling};
+    uint32_t kind = mps_load32(&mpy_object(h)->mortal.kind);
+    bool once = kind - MPS_KIND_QUEUE <= MPS_KIND_SIMPLE_QUEUE - MPS_KIND_QUEUE;
+    pickling p = {.pickler = pickler, .seg = h->seg, .once = once, .next = state->pickling};
     state->pickling = &p;
     PyObject *done = PyObject_CallMethodOneArg(pickler, state->str_dump, obj);
     /* Another thread's may have come before it meanwhile. */

@@ -144,3 +144,7 @@ def attach_seconds(obj):
     start = time.perf_counter()
     len(obj)
     return time.perf_counter() - start
+
+
+def append_to(d, key, value):
+    d[key].append(value)

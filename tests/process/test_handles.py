@@ -432,3 +432,27 @@ def test_many_processes_at_once(manager):
         join(*[start(ctx, workers.increment, d, 20) for _ in range(20)])
     assert d["n"] == 3 * 20 * 20
     assert manager.segment.stats().processes == 1
+
+
+def test_of_another_segment_in_a_container(ctx, manager):
+    """An object of another segment that is stored in a container may be read from there again and again, by all."""
+    d = manager.dict(other=mpshm.List([1]), inside=[mpshm.Dict(a=1)])
+    gc.collect()
+    for n in range(3):
+        d["other"].append(n)
+        assert d["inside"][0]["a"] == 1
+    run(ctx, workers.append_to, d, "other", "there")
+    assert d["other"] == [1, 0, 1, 2, "there"]
+
+
+def test_of_another_segment_in_a_queue(manager):
+    """An object of another segment that went through a queue goes with the last handle."""
+    with mpshm.Manager() as other:
+        q = manager.Queue()
+        for n in range(3):
+            q.put(other.list([n]))
+            got = q.get()
+            assert got == [n]
+            del got
+        gc.collect()
+        assert other.segment.stats().objects == 0
