@@ -95,7 +95,15 @@ def load(group, method):
     substitute(group)
     from test import _test_multiprocessing
 
+    if group == "processes":
+        # The test looks into the semaphores that multiprocessing's conditions are made of.
+        _test_multiprocessing._TestCondition.check_invariant = nobody_waits
     _test_multiprocessing.install_tests_in_module_dict(globals(), method)
+
+
+def nobody_waits(test, condition):
+    """What a condition must be like when all who waited have been woken."""
+    test.assertTrue(str(condition).endswith(", 0)>"), str(condition))
 
 
 def ids(suite):

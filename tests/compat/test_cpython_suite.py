@@ -26,9 +26,17 @@ SECONDS = 150  # for one class of tests; it takes a few
 
 NETWORK = "serves an address on the network, with xmlrpclib: shared memory serves one machine"
 
+FEEDER = "about errors in the thread that feeds the queue's pipe: there is neither, put() itself stores and raises"
+REPR = "the repr begins with the class's name: EventProxy or Event there, mpshm.Event here"
+
 LEFT_OUT = {
+    "TestSimpleQueue.test_closed": "asks the queue's two pipes whether they are closed: there is no pipe",
+    "WithManagerTestEvent.test_repr": REPR,
     "WithManagerTestManagerRestart.test_rapid_restart": NETWORK,
     "WithManagerTestRemoteManager.test_remote": NETWORK,
+    "WithProcessesTestEvent.test_repr": REPR,
+    "WithProcessesTestQueue.test_queue_feeder_donot_stop_onexc": FEEDER,
+    "WithProcessesTestQueue.test_queue_feeder_on_queue_feeder_error": FEEDER,
 }
 
 # Why CPython's tests skip themselves.
