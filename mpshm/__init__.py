@@ -9,27 +9,13 @@ from __future__ import annotations
 import multiprocessing
 from importlib import import_module
 from multiprocessing import (
-    Array,
     AuthenticationError,
-    Barrier,
-    BoundedSemaphore,
     BufferTooShort,
-    Condition,
-    Event,
-    JoinableQueue,
-    Lock,
     Pipe,
     Pool,
     Process,
     ProcessError,
-    Queue,
-    RawArray,
-    RawValue,
-    RLock,
-    Semaphore,
-    SimpleQueue,
     TimeoutError,
-    Value,
     active_children,
     allow_connection_pickling,
     cpu_count,
@@ -63,11 +49,17 @@ from .errors import (
     SegmentSystemError,
     SegmentVersionError,
 )
+from .queues import JoinableQueue, Queue, SimpleQueue
 from .segments import AnonymousSegment
 from .sets import Set
 from .sharing import share
+from .sync import Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, Semaphore
 
+Array = context.default.Array
 Manager = context.default.Manager
+RawArray = context.default.RawArray
+RawValue = context.default.RawValue
+Value = context.default.Value
 get_context = context.default.get_context
 
 __all__ = [

@@ -16,10 +16,13 @@ from collections.abc import Callable, Iterable
 from multiprocessing import context as stdlib
 from typing import TYPE_CHECKING, Any
 
+from . import queues, sync
 from .managers import SyncManager
 
 if TYPE_CHECKING:
     from multiprocessing.pool import Pool
+
+    from .sharedctypes import Acquirable, CType
 
 __all__ = ["BaseContext", "DefaultContext", "ForkContext", "ForkServerContext", "SpawnContext", "get_context"]
 
@@ -86,6 +89,84 @@ class BaseContext(stdlib.BaseContext):
         made = SyncManager(ctx=ctx or self.get_context(), size=size, max_size=max_size)
         made.start()
         return made
+
+    def Lock(self) -> sync.Lock:  # type: ignore[override]  # noqa: N802
+        """A lock; one whose holder died goes to the next that asks."""
+        return self._stdlib().Lock() if _for_machinery() else sync.Lock()  # type: ignore[return-value]
+
+    def RLock(self) -> sync.RLock:  # type: ignore[override]  # noqa: N802
+        """A lock that its holder may take again."""
+        return self._stdlib().RLock() if _for_machinery() else sync.RLock()  # type: ignore[return-value]
+
+    def Condition(self, lock: sync.Lock | sync.RLock | None = None) -> sync.Condition:  # type: ignore[override]  # noqa: N802
+        """A condition variable. Args: `lock`, one of ours in the default segment; None: a new RLock."""
+        if _for_machinery():
+            return self._stdlib().Condition(lock)  # type: ignore[arg-type, return-value]
+        return sync.Condition(lock)
+
+    def Semaphore(self, value: int = 1) -> sync.Semaphore:  # type: ignore[override]  # noqa: N802
+        """A semaphore. Args: `value`, permits that it begins with."""
+        return self._stdlib().Semaphore(value) if _for_machinery() else sync.Semaphore(value)  # type: ignore[return-value]
+
+    def BoundedSemaphore(self, value: int = 1) -> sync.BoundedSemaphore:  # type: ignore[override]  # noqa: N802
+        """A semaphore that never has more permits than it began with."""
+        if _for_machinery():
+            return self._stdlib().BoundedSemaphore(value)  # type: ignore[return-value]
+        return sync.BoundedSemaphore(value)
+
+    def Event(self) -> sync.Event:  # type: ignore[override]  # noqa: N802
+        """An event, not set."""
+        return self._stdlib().Event() if _for_machinery() else sync.Event()  # type: ignore[return-value]
+
+    def Barrier(  # type: ignore[override]  # noqa: N802
+        self, parties: int, action: Callable[[], object] | None = None, timeout: float | None = None
+    ) -> sync.Barrier:
+        """A barrier. Args: as `multiprocessing.Barrier`'s."""
+        if _for_machinery():
+            return self._stdlib().Barrier(parties, action, timeout)  # type: ignore[return-value]
+        return sync.Barrier(parties, action, timeout)
+
+    def Queue(self, maxsize: int = 0) -> queues.Queue[Any]:  # type: ignore[override]  # noqa: N802
+        """A queue. Args: `maxsize`, items that fit; 0 or less: as many as there is memory for."""
+        return self._stdlib().Queue(maxsize) if _for_machinery() else queues.Queue(maxsize)  # type: ignore[return-value]
+
+    def JoinableQueue(self, maxsize: int = 0) -> queues.JoinableQueue[Any]:  # type: ignore[override]  # noqa: N802
+        """A queue whose items can be waited for to be done with. Args: as Queue's."""
+        if _for_machinery():
+            return self._stdlib().JoinableQueue(maxsize)  # type: ignore[return-value]
+        return queues.JoinableQueue(maxsize)
+
+    def SimpleQueue(self) -> queues.SimpleQueue[Any]:  # type: ignore[override]  # noqa: N802
+        """A queue that has little more than put() and get()."""
+        return self._stdlib().SimpleQueue() if _for_machinery() else queues.SimpleQueue()  # type: ignore[return-value]
+
+    def RawValue(self, typecode_or_type: CType, *args: Any) -> CType:  # noqa: N802
+        """A ctypes object in shared memory, without a lock. Args: as `mpshm.sharedctypes.RawValue`'s."""
+        from . import sharedctypes  # only here, and below: it brings ctypes in
+
+        return sharedctypes.RawValue(typecode_or_type, *args)
+
+    def RawArray(self, typecode_or_type: CType, size_or_initializer: Any) -> CType:  # noqa: N802
+        """A ctypes array in shared memory, without a lock. Args: as `mpshm.sharedctypes.RawArray`'s."""
+        from . import sharedctypes
+
+        return sharedctypes.RawArray(typecode_or_type, size_or_initializer)
+
+    def Value(  # noqa: N802
+        self, typecode_or_type: CType, *args: Any, lock: Acquirable | bool = True
+    ) -> Any:
+        """A ctypes object in shared memory, with a lock. Args: as `mpshm.sharedctypes.Value`'s."""
+        from . import sharedctypes
+
+        return sharedctypes.Value(typecode_or_type, *args, lock=lock)
+
+    def Array(  # noqa: N802
+        self, typecode_or_type: CType, size_or_initializer: Any, *, lock: Acquirable | bool = True
+    ) -> Any:
+        """A ctypes array in shared memory, with a lock. Args: as `mpshm.sharedctypes.Array`'s."""
+        from . import sharedctypes
+
+        return sharedctypes.Array(typecode_or_type, size_or_initializer, lock=lock)
 
     def get_context(self, method: str | None = None) -> BaseContext:  # type: ignore[override]
         """The context for a start method; without one, this one."""
