@@ -42,7 +42,16 @@ def test_killed_at_every_point(crash_build: Path, name: str) -> None:
     assert "kills" in drive(crash_build, name)
 
 
-RECOVERED = ["dict_grow", "dict_replace_long", "dict_drop_tree", "list_insert", "dict_blob_replaced", "fork"]
+RECOVERED = [
+    "dict_grow",
+    "dict_replace_long",
+    "dict_drop_tree",
+    "list_insert",
+    "dict_blob_replaced",
+    "fork",
+    "queue_get_blob",
+    "queue_shutdown_now",
+]
 
 
 @pytest.mark.timeout(420)
