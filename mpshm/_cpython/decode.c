@@ -151,13 +151,7 @@ static PyObject *decode(mpy_handle *h, mps_copy *copy, PyObject **handles)
     case MPS_TAG_LATIN:
     case MPS_TAG_UCS2:
     case MPS_TAG_UCS4: return mpy_decode_text(tag, copy->data, copy->nbytes);
-    case MPS_TAG_BYTES:
-        if (copy->made != NULL) {
-            PyObject *made = copy->made;
-            copy->made = NULL;
-            return made;
-        }
-        return PyBytes_FromStringAndSize((const char *)copy->data, (Py_ssize_t)copy->nbytes);
+    case MPS_TAG_BYTES: return PyBytes_FromStringAndSize((const char *)copy->data, (Py_ssize_t)copy->nbytes);
     case MPS_TAG_BIGINT: return _PyLong_FromByteArray(copy->data, copy->nbytes, 1, 1);
     case MPS_TAG_PICKLE: return decode_pickled(h, copy, 0, handles);
     case MPS_TAG_KEY:
@@ -181,7 +175,9 @@ PyObject *mpy_decode_keep(mpy_handle *h, mps_copy *copy, PyObject **handles)
 
 PyObject *mpy_decode_slow(mpy_handle *h, mps_copy *copy)
 {
-    PyObject *made = decode(h, copy, NULL);
+    PyObject *made = copy->made; /* filled already */
+    copy->made = NULL;
+    made = made != NULL ? made : decode(h, copy, NULL);
     mps_copy_done(copy);
     return made;
 }
