@@ -21,6 +21,9 @@
  * waits for the commit, or for the recovery that undoes it; a word that still is tentative with the guard free was committed.
  * A consumer at the end of its chunk frees it; taking an owned message, or leaving a chunk, is an operation.
  *
+ * A consumer that is killed while it takes an owned message puts it back; producers may have seen its place free, and then there is
+ * one more than `limit`.
+ *
  * `seen` and `room` are what consumers knew of put.items and producers of got.items when they last looked: most operations do not
  * touch the other side's cache lines.
  *

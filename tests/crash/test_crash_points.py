@@ -57,6 +57,9 @@ RECOVERED = [
     "condition_wait",
     "barrier_trip",
     "barrier_action",
+    "fork",
+    "queue_get_blob",
+    "queue_shutdown_now",
 ]
 
 
