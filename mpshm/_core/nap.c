@@ -10,11 +10,27 @@
 #define CREDIT_WON 4u  /* what one success is worth */
 #define RARELY 7u      /* without credit, one wait in eight spins */
 
+/* Guesses that threads share: a lost update does no harm. */
+static inline uint32_t guess(const uint8_t *p)
+{
+    return __atomic_load_n(p, __ATOMIC_RELAXED);
+}
+
+static inline void note(uint8_t *p, uint64_t v)
+{
+    __atomic_store_n(p, (uint8_t)v, __ATOMIC_RELAXED);
+}
+
 void mps_nap_begin(mps_nap *nap, mps_seg *seg, mps_door door, uint64_t timeout_ns)
 {
     *nap = (mps_nap){.seg = seg, .deadline = MPS_FOREVER, .slice_ns = SLICE_MIN_NS, .door = door};
     nap->look_up = door == MPS_DOOR_GIL ? LOOK_UP : 0;
-    nap->spin = seg->spin_credit > 0 || (++seg->spin_turn & RARELY) == 0;
+    nap->spin = guess(&seg->spin_credit) > 0;
+    if (!nap->spin) {
+        uint32_t turn = guess(&seg->spin_turn) + 1u;
+        note(&seg->spin_turn, turn);
+        nap->spin = (turn & RARELY) == 0;
+    }
     if (timeout_ns != MPS_FOREVER) {
         uint64_t now = mps_os_now();
         nap->deadline = timeout_ns < MPS_FOREVER - now ? now + timeout_ns : MPS_FOREVER;
@@ -53,8 +69,8 @@ static bool spin(mps_nap *nap, const uint32_t *word, uint32_t seen)
     uint64_t until = mps_min64(mps_os_now() + SPIN_NS, nap->deadline);
     while (!(changed = changes_soon(word, seen, SPINS_A_LOOK)) && mps_os_now() < until) {
     }
-    uint32_t credit = seg->spin_credit; /* (a guess that threads share: a lost update does no harm) */
-    seg->spin_credit = (uint8_t)(changed ? mps_min64(credit + CREDIT_WON, CREDIT_MAX) : credit > 0 ? credit - 1 : 0);
+    uint32_t credit = guess(&seg->spin_credit);
+    note(&seg->spin_credit, changed ? mps_min64(credit + CREDIT_WON, CREDIT_MAX) : credit > 0 ? credit - 1 : 0);
     return changed;
 }
 
