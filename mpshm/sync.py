@@ -315,8 +315,9 @@ class Barrier(Shared, _types.Barrier):
         action()
 
     def __reduce_ex__(self, protocol: SupportsIndex = 4, /) -> str | tuple[Any, ...]:
-        if self._is_local():
-            dumps(self._action)  # raises
+        action = getattr(self, "_action", None)
+        if action is not None and self._is_local():
+            dumps(action)  # raises
         return super().__reduce_ex__(protocol)
 
     def _text(self) -> str:

@@ -1,26 +1,54 @@
 #include "sem.h"
 
-#define SIGNAL ((uint64_t)1 << 63)
+#define WIDE ((uint64_t)1 << 63)
+#define SIGNAL ((uint64_t)1 << 62)
 #define ONE_LEFT ((uint64_t)1 << 32)
+#define LEFT 0x3fffffffu
 #define COUNT 0x7fffffffu
 #define TOLD 0x80000000u
+
+#define NARROW_VALUE 0xfffffu /* permits that a narrow state can hold */
+#define NARROW_SHIFT 20u
+#define NARROW_ONE ((uint64_t)1 << NARROW_SHIFT)
+#define NARROW_COUNT 0x3ffu
 
 static inline mps_sem *sem_at(const mps_seg *seg, mps_off off)
 {
     return mps_region_at(&seg->region, off);
 }
 
+static inline bool is_signal(uint64_t state)
+{
+    return (state & (WIDE | SIGNAL)) == (WIDE | SIGNAL);
+}
+
+static inline bool is_narrow(uint64_t state)
+{
+    return (state & WIDE) == 0;
+}
+
 static inline uint32_t value_of(uint64_t state)
 {
-    return (uint32_t)state;
+    return is_narrow(state) ? (uint32_t)state & NARROW_VALUE : (uint32_t)state;
 }
 
 static inline uint32_t left_of(uint64_t state)
 {
-    return (uint32_t)(state >> 32) & COUNT;
+    return (uint32_t)(state >> 32) & LEFT;
 }
 
-/* What waiters sleep on: the lower half of state. */
+/* Of a narrow state. */
+static inline uint32_t narrow_token(uint64_t state)
+{
+    return (uint32_t)(state >> 32);
+}
+
+static inline uint32_t narrow_count(uint64_t state)
+{
+    return (uint32_t)(state >> NARROW_SHIFT) & NARROW_COUNT;
+}
+
+/* The lower half of state, which waiters sleep on. */
 static inline uint32_t *value_word(mps_sem *s)
 {
     return (uint32_t *)(void *)&s->state;
@@ -36,15 +64,6 @@ static inline uint32_t count_of(uint64_t place)
     return (uint32_t)place & COUNT;
 }
 
-static mps_status open(const mps_seg *seg)
-{
-    uint32_t state = mps_load32(&seg->control->state);
-    if (mps_likely(state == MPS_STATE_READY)) {
-        return MPS_OK;
-    }
-    return state == MPS_STATE_CLOSED ? MPS_E_CLOSED : MPS_E_CORRUPT;
-}
-
 /* ---- places ---- */
 
 /* Twice as many as there can be processes; at least what the first block has. */
@@ -57,7 +76,7 @@ static inline uint64_t most_places(const mps_seg *seg)
 static uint64_t *further(mps_seg *seg, const mps_sem *s, uint64_t *n)
 {
     mps_off off = mps_load64(&s->more);
-    *n = mps_load64(&s->n_more);
+    *n = mps_load32(&s->n_more);
     if (off == 0 || (off & 15) != 0 || off < seg->arena || *n > most_places(seg) ||
         !mps_region_holds(&seg->region, off, *n * sizeof(uint64_t))) {
         *n = 0;
@@ -103,7 +122,8 @@ static mps_status settle_one(mps_tx *tx, mps_sem *s, uint64_t *place)
     }
     mps_status st = mps_tx_reserve(tx, 2);
     if (st == MPS_OK) {
-        mps_tx_set(tx, &s->state, state + count + count * ONE_LEFT);
+        uint64_t left = mps_min64((uint64_t)left_of(state) + count, LEFT);
+        mps_tx_set(tx, &s->state, WIDE | left << 32 | (value_of(state) + count));
         mps_tx_set(tx, place, 0);
     }
     return st;
@@ -149,8 +169,9 @@ static mps_status grow(mps_tx *tx, mps_sem *s, uint64_t **free)
     mps_off before = mps_load64(&s->more);
     st = mps_tx_reserve(tx, 8);
     if (st == MPS_OK) {
+        uint64_t *pair = (uint64_t *)(void *)&s->n_more;
         mps_tx_set(tx, &s->more, off);
-        mps_tx_set(tx, &s->n_more, wanted);
+        mps_tx_set(tx, pair, (uint64_t)mps_load32(&s->total) << 32 | wanted);
         *free = &places[n];
         st = before != 0 ? mps_free(tx, before) : MPS_OK;
     }
@@ -174,6 +195,40 @@ static mps_status own_place(mps_tx *tx, mps_sem *s, uint64_t **place)
         st = grow(tx, s, &free);
     }
     *place = free;
+    return st;
+}
+
+/* ---- narrow and wide ---- */
+
+/* Under the guard: a narrow state becomes wide, with an account in the first place. What the places held meant nothing. */
+static void widen(mps_seg *seg, mps_sem *s)
+{
+    uint64_t n, state = mps_load64(&s->state);
+    while (is_narrow(state)) {
+        uint64_t *places = further(seg, s, &n);
+        for (uint64_t i = 1; i < MPS_SEM_PLACES + n; i++) {
+            mps_store64(i < MPS_SEM_PLACES ? &s->place[i] : &places[i - MPS_SEM_PLACES], 0);
+        }
+        uint32_t count = narrow_count(state);
+        mps_store64(&s->place[0], count > 0 ? (uint64_t)narrow_token(state) << 32 | count : 0);
+        if (mps_cas64(&s->state, &state, WIDE | value_of(state))) {
+            return;
+        }
+    }
+}
+
+/* Sees to it that this process has a slot, so that it can own permits. */
+static inline mps_status own_slot(mps_seg *seg, mps_door door)
+{
+    if (mps_likely(mps_load32(&seg->control->state) == MPS_STATE_READY && seg->token != 0 &&
+                   mps_load64(&seg->head->word) == seg->slot_word)) {
+        return MPS_OK;
+    }
+    mps_tx tx;
+    mps_status st = mps_tx_begin(seg, &tx, door);
+    if (st == MPS_OK) {
+        mps_tx_end(&tx);
+    }
     return st;
 }
 
@@ -208,36 +263,52 @@ static mps_status take_owned(mps_tx *tx, mps_sem *s)
     return MPS_OK;
 }
 
-/* MPS_OK, MPS_E_BUSY: there is none. ask: look for the permits of those that are gone, too. */
-static mps_status take(mps_seg *seg, mps_door door, mps_sem *s, bool ask)
+/* Without the guard: MPS_OK; MPS_E_BUSY: there is none at hand; MPS_E_RETRY: it takes the guard. */
+static inline mps_status take_free(const mps_seg *seg, mps_sem *s)
 {
-    mps_status st = open(seg);
     uint64_t state = mps_load64(&s->state);
-    while ((state & SIGNAL) != 0 && st == MPS_OK) {
+    for (;;) {
+        uint64_t next;
         if (value_of(state) == 0) {
             return MPS_E_BUSY;
         }
-        if (mps_cas64(&s->state, &state, state - 1)) {
+        if (mps_likely(is_narrow(state))) {
+            uint32_t count = narrow_count(state);
+            if ((count != 0 && narrow_token(state) != seg->token) || count == NARROW_COUNT) {
+                return MPS_E_RETRY;
+            }
+            next = (uint64_t)seg->token << 32 | ((uint32_t)state + NARROW_ONE - 1);
+        } else if (is_signal(state)) {
+            next = state - 1;
+        } else {
+            return MPS_E_RETRY;
+        }
+        if (mps_likely(mps_cas64(&s->state, &state, next))) {
             return MPS_OK;
         }
     }
-    if (st != MPS_OK || (value_of(state) == 0 && !ask)) {
-        return st != MPS_OK ? st : MPS_E_BUSY;
-    }
+}
+
+/* Under the guard, where there is nothing at hand, or accounts are many. */
+static mps_status take_guarded(mps_seg *seg, mps_door door, mps_sem *s, bool ask)
+{
     mps_tx tx;
-    st = mps_tx_begin(seg, &tx, door);
+    mps_status st = mps_tx_begin(seg, &tx, door);
     if (mps_unlikely(st != MPS_OK)) {
         return st;
     }
     st = mps_tx_lock(&tx, &s->object.guard);
-    bool changed = st == MPS_OK && (mps_load64(&s->state) & SIGNAL) != 0;
-    if (mps_unlikely(ask && st == MPS_OK && !changed)) {
-        st = settle(&tx, s);
+    bool signal = false, more = false;
+    if (mps_likely(st == MPS_OK)) {
+        widen(seg, s);
+        signal = is_signal(mps_load64(&s->state));
     }
-    if (mps_likely(st == MPS_OK && !changed)) {
-        st = take_owned(&tx, s);
+    if (mps_likely(st == MPS_OK && !signal)) {
+        st = ask ? settle(&tx, s) : MPS_OK;
+        bool none = st == MPS_OK && value_of(mps_load64(&s->state)) == 0;
+        st = none ? MPS_E_BUSY : st == MPS_OK ? take_owned(&tx, s) : st;
+        more = ask && st == MPS_OK && value_of(mps_load64(&s->state)) > 0;
     }
-    bool more = ask && st == MPS_OK && value_of(mps_load64(&s->state)) > 0;
     if (mps_likely(st == MPS_OK)) {
         st = mps_tx_commit(&tx);
     } else {
@@ -247,7 +318,24 @@ static mps_status take(mps_seg *seg, mps_door door, mps_sem *s, bool ask)
     if (mps_unlikely(more)) {
         mps_wake(value_word(s), &s->waiters, INT32_MAX); /* of several that came back, others may have theirs */
     }
-    return mps_unlikely(changed && st == MPS_OK) ? take(seg, door, s, ask) : st;
+    return mps_unlikely(signal && st == MPS_OK) ? MPS_E_RETRY : st;
+}
+
+/* MPS_OK, MPS_E_BUSY: there is none. ask: look for the permits of those that are gone, too. */
+static mps_status take(mps_seg *seg, mps_door door, mps_sem *s, bool ask)
+{
+    mps_status st;
+    do {
+        st = own_slot(seg, door);
+        if (mps_likely(st == MPS_OK)) {
+            st = take_free(seg, s);
+        }
+        bool signal = is_signal(mps_load64(&s->state));
+        if (st == MPS_E_RETRY || (st == MPS_E_BUSY && ask && !signal)) {
+            st = take_guarded(seg, door, s, ask);
+        }
+    } while (st == MPS_E_RETRY);
+    return st;
 }
 
 mps_status mps_sem_acquire(mps_seg *seg, mps_door door, mps_off off, uint64_t timeout_ns)
@@ -263,14 +351,18 @@ mps_status mps_sem_acquire(mps_seg *seg, mps_door door, mps_off off, uint64_t ti
     mps_nap nap;
     mps_nap_begin(&nap, seg, door, timeout_ns);
     while (st == MPS_E_BUSY) {
-        mps_status slept = mps_load32(value_word(s)) == 0 ? mps_nap_wait(&nap, value_word(s), 0, &s->waiters) : MPS_OK;
+        uint64_t seen = mps_load64(&s->state);
+        mps_status slept =
+            value_of(seen) == 0 ? mps_nap_wait(&nap, value_word(s), (uint32_t)seen, &s->waiters) : MPS_OK;
         if (slept != MPS_OK && slept != MPS_E_TIMEOUT) {
             st = slept;
             break;
         }
-        bool ask = slept == MPS_E_TIMEOUT || (nap.slept && mps_load32(value_word(s)) == 0);
-        mps_status found = take(seg, nap.left ? MPS_DOOR_FREE : door, s, ask);
-        st = found == MPS_E_BUSY && slept == MPS_E_TIMEOUT ? MPS_E_TIMEOUT : found;
+        bool ask = slept == MPS_E_TIMEOUT || (nap.slept && value_of(mps_load64(&s->state)) == 0);
+        st = take(seg, nap.left ? MPS_DOOR_FREE : door, s, ask);
+        if (st == MPS_E_BUSY && slept == MPS_E_TIMEOUT) {
+            st = slept;
+        }
     }
     mps_nap_end(&nap);
     return st;
@@ -278,15 +370,29 @@ mps_status mps_sem_acquire(mps_seg *seg, mps_door door, mps_off off, uint64_t ti
 
 /* ---- giving ---- */
 
-static mps_status give_signal(mps_sem *s, uint32_t n)
+/* Without the guard: MPS_OK, MPS_E_OVERFLOW; MPS_E_RETRY: it takes the guard. */
+static inline mps_status give_free(const mps_seg *seg, mps_sem *s, uint32_t n)
 {
     uint64_t state = mps_load64(&s->state);
-    do {
-        if (n > s->bound - mps_min64(value_of(state), s->bound)) {
-            return MPS_E_OVERFLOW;
+    for (;;) {
+        uint64_t next;
+        if (mps_likely(is_narrow(state))) {
+            if (narrow_token(state) != seg->token || narrow_count(state) < n) {
+                return MPS_E_RETRY;
+            }
+            next = state - n * (NARROW_ONE - 1);
+        } else if (is_signal(state)) {
+            if (n > s->bound - mps_min64(value_of(state), s->bound)) {
+                return MPS_E_OVERFLOW;
+            }
+            next = state + n;
+        } else {
+            return MPS_E_RETRY;
         }
-    } while (!mps_cas64(&s->state, &state, state + n));
-    return MPS_OK;
+        if (mps_likely(mps_cas64(&s->state, &state, next))) {
+            return MPS_OK;
+        }
+    }
 }
 
 /* Under the guard: of what this process has, or, if it has not got so much, as a signal from now on. */
@@ -300,7 +406,12 @@ static mps_status give_owned(mps_tx *tx, mps_sem *s, uint32_t n)
     uint64_t *place = find(tx->seg, s, tx->token, &free);
     uint64_t mine = place != NULL ? mps_load64(place) : 0;
     if (mps_unlikely(count_of(mine) < n)) {
-        mps_store64(&s->state, SIGNAL | (value_of(state) + n));
+        mps_store64(&s->state, WIDE | SIGNAL | (value_of(state) + n));
+        return MPS_OK;
+    }
+    uint32_t value = value_of(state) + n;
+    if (value == s->total && value <= NARROW_VALUE && left_of(state) == 0) {
+        mps_store64(&s->state, value); /* all are back */
         return MPS_OK;
     }
     mine -= n;
@@ -309,29 +420,42 @@ static mps_status give_owned(mps_tx *tx, mps_sem *s, uint32_t n)
     return MPS_OK;
 }
 
+static mps_status give_guarded(mps_seg *seg, mps_door door, mps_sem *s, uint32_t n)
+{
+    mps_tx tx;
+    mps_status st = mps_tx_begin(seg, &tx, door);
+    if (mps_unlikely(st != MPS_OK)) {
+        return st;
+    }
+    st = mps_tx_lock(&tx, &s->object.guard);
+    bool signal = false;
+    if (mps_likely(st == MPS_OK)) {
+        widen(seg, s);
+        signal = is_signal(mps_load64(&s->state));
+        st = signal ? MPS_OK : give_owned(&tx, s, n);
+    }
+    if (mps_likely(st == MPS_OK)) {
+        st = mps_tx_commit(&tx);
+    } else {
+        mps_tx_abort(&tx);
+    }
+    mps_tx_end(&tx);
+    return mps_unlikely(signal && st == MPS_OK) ? MPS_E_RETRY : st;
+}
+
 mps_status mps_sem_release(mps_seg *seg, mps_door door, mps_off off, uint32_t n)
 {
     mps_sem *s = sem_at(seg, off);
-    mps_status st = open(seg);
-    if (st == MPS_OK && (mps_load64(&s->state) & SIGNAL) != 0) {
-        st = give_signal(s, n);
-    } else if (mps_likely(st == MPS_OK)) {
-        mps_tx tx;
-        st = mps_tx_begin(seg, &tx, door);
-        if (mps_unlikely(st != MPS_OK)) {
-            return st;
-        }
-        st = mps_tx_lock(&tx, &s->object.guard);
+    mps_status st;
+    do {
+        st = own_slot(seg, door);
         if (mps_likely(st == MPS_OK)) {
-            st = (mps_load64(&s->state) & SIGNAL) != 0 ? give_signal(s, n) : give_owned(&tx, s, n);
+            st = give_free(seg, s, n);
         }
-        if (mps_likely(st == MPS_OK)) {
-            st = mps_tx_commit(&tx);
-        } else {
-            mps_tx_abort(&tx);
+        if (st == MPS_E_RETRY) {
+            st = give_guarded(seg, door, s, n);
         }
-        mps_tx_end(&tx);
-    }
+    } while (st == MPS_E_RETRY);
     if (mps_likely(st == MPS_OK)) {
         mps_wake(value_word(s), &s->waiters, n);
     }
@@ -340,11 +464,14 @@ mps_status mps_sem_release(mps_seg *seg, mps_door door, mps_off off, uint32_t n)
 
 /* ---- looking, making ---- */
 
-static bool somebody_is_gone(mps_seg *seg, const mps_sem *s)
+static bool somebody_is_gone(mps_seg *seg, mps_sem *s)
 {
-    uint64_t n;
+    uint64_t n, state = mps_load64(&s->state);
+    if (is_narrow(state)) {
+        return narrow_count(state) != 0 && mps_token_alive(seg, narrow_token(state)) <= 0;
+    }
     const uint64_t *places = further(seg, s, &n);
-    for (uint64_t i = 0; i < MPS_SEM_PLACES + n; i++) {
+    for (uint64_t i = 0; i < MPS_SEM_PLACES + n && !is_signal(state); i++) {
         if (is_gone(seg, mps_load64(i < MPS_SEM_PLACES ? &s->place[i] : &places[i - MPS_SEM_PLACES]))) {
             return true;
         }
@@ -359,15 +486,14 @@ static bool read_value(mps_sem *s, uint32_t *value)
     bool free = mps_load32_acquire(lock) == 0;
     uint64_t state = mps_load64_acquire(&s->state);
     *value = value_of(state);
-    return (state & SIGNAL) != 0 || (free && mps_load32_acquire(lock) == 0);
+    return is_narrow(state) || is_signal(state) || (free && mps_load32_acquire(lock) == 0);
 }
 
 mps_status mps_sem_value(mps_seg *seg, mps_door door, mps_off off, uint32_t *value)
 {
     mps_sem *s = sem_at(seg, off);
-    mps_status st = open(seg);
-    bool owned = (mps_load64(&s->state) & SIGNAL) == 0;
-    if (st != MPS_OK || ((!owned || !somebody_is_gone(seg, s)) && read_value(s, value))) {
+    mps_status st = own_slot(seg, door);
+    if (st != MPS_OK || (!somebody_is_gone(seg, s) && read_value(s, value))) {
         return st;
     }
     mps_tx tx;
@@ -376,11 +502,16 @@ mps_status mps_sem_value(mps_seg *seg, mps_door door, mps_off off, uint32_t *val
         return st;
     }
     st = mps_tx_lock(&tx, &s->object.guard);
-    if (st == MPS_OK && (mps_load64(&s->state) & SIGNAL) == 0) {
-        st = settle(&tx, s);
+    if (st == MPS_OK) {
+        widen(seg, s);
+        st = is_signal(mps_load64(&s->state)) ? MPS_OK : settle(&tx, s);
+        *value = value_of(mps_load64(&s->state));
     }
-    *value = value_of(mps_load64(&s->state));
-    st = st == MPS_OK ? mps_tx_commit(&tx) : (mps_tx_abort(&tx), st);
+    if (st == MPS_OK) {
+        st = mps_tx_commit(&tx);
+    } else {
+        mps_tx_abort(&tx);
+    }
     mps_tx_end(&tx);
     mps_wake(value_word(s), &s->waiters, INT32_MAX);
     return st;
@@ -389,9 +520,18 @@ mps_status mps_sem_value(mps_seg *seg, mps_door door, mps_off off, uint32_t *val
 void mps_sem_mine(mps_seg *seg, mps_off off, uint32_t *count, bool *told)
 {
     mps_sem *s = sem_at(seg, off);
+    uint64_t state = mps_load64(&s->state);
+    *count = 0;
+    *told = false;
+    if (seg->token == 0 || is_signal(state)) {
+        return;
+    }
+    if (is_narrow(state)) {
+        *count = narrow_token(state) == seg->token ? narrow_count(state) : 0;
+        return;
+    }
     uint64_t *free;
-    bool owned = seg->token != 0 && (mps_load64(&s->state) & SIGNAL) == 0;
-    const uint64_t *place = owned ? find(seg, s, seg->token, &free) : NULL;
+    const uint64_t *place = find(seg, s, seg->token, &free);
     uint64_t mine = place != NULL ? mps_load64(place) : 0;
     *count = count_of(mine);
     *told = *count > 0 && (mine & TOLD) != 0;
@@ -412,16 +552,14 @@ mps_status mps_sem_init(mps_seg *seg, mps_door door, mps_off off, uint32_t value
     }
     st = mps_tx_lock(&tx, &s->object.guard);
     if (st == MPS_OK) {
+        mps_store32(&s->bound, bound);
+        mps_store32(&s->total, value);
         uint64_t n;
         uint64_t *places = further(seg, s, &n);
-        st = mps_tx_reserve(&tx, MPS_SEM_PLACES + n + 1);
-        for (uint64_t i = 0; i < MPS_SEM_PLACES + n && st == MPS_OK; i++) {
-            mps_tx_set(&tx, i < MPS_SEM_PLACES ? &s->place[i] : &places[i - MPS_SEM_PLACES], 0);
+        for (uint64_t i = 0; i < MPS_SEM_PLACES + n; i++) {
+            mps_store64(i < MPS_SEM_PLACES ? &s->place[i] : &places[i - MPS_SEM_PLACES], 0);
         }
-    }
-    if (st == MPS_OK) {
-        mps_store32(&s->bound, bound);
-        mps_tx_set(&tx, &s->state, value);
+        mps_store64(&s->state, value <= NARROW_VALUE ? value : WIDE | value);
         st = mps_tx_commit(&tx);
     } else {
         mps_tx_abort(&tx);
@@ -454,11 +592,11 @@ mps_status mps_sem_visit(mps_seg *seg, mps_off off, mps_visit *v)
     if (places == NULL && mps_load64(&s->more) != 0) {
         return v->bad(v, "a semaphore's accounts are out of range");
     }
-    uint64_t permits = value_of(state);
-    for (uint64_t i = 0; i < MPS_SEM_PLACES + n && (state & SIGNAL) == 0; i++) {
+    uint64_t permits = value_of(state) + (is_narrow(state) ? narrow_count(state) : 0);
+    for (uint64_t i = 0; i < MPS_SEM_PLACES + n && !is_narrow(state) && !is_signal(state); i++) {
         permits += count_of(mps_load64(i < MPS_SEM_PLACES ? &s->place[i] : &places[i - MPS_SEM_PLACES]));
     }
-    if (permits > s->bound || left_of(state) > value_of(state)) {
+    if (permits > s->bound || (!is_narrow(state) && left_of(state) > value_of(state))) {
         return v->bad(v, "a semaphore has more permits than it may have");
     }
     return places != NULL ? v->block(v, mps_load64(&s->more)) : MPS_OK;

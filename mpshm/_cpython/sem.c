@@ -75,11 +75,11 @@ static PyObject *sem_release(PyObject *self, PyObject *const *args, Py_ssize_t n
 {
     static const char *const known[] = {"n", NULL};
     PyObject *all[1] = {NULL};
-    if (!mpy_step_args("release", args, n, names, known, 0, all)) {
-        return NULL;
-    }
-    if (all[0] == NULL) {
+    if (mps_likely(n == 0 && names == NULL)) {
         return release(mpy_handle_of(self), 1);
+    }
+    if (!mpy_step_args("release", args, n, names, known, 1, all)) {
+        return NULL;
     }
     Py_ssize_t count = PyNumber_AsSsize_t(all[0], NULL);
     if (count == -1 && PyErr_Occurred()) {

@@ -198,7 +198,8 @@ static void test_nonsense(void)
         (void)mps_sem_release(p.seg, door, p.off, 1 + (uint32_t)check_below(&rng, 3));
         mps_store32(&p.seg->control->state, MPS_STATE_READY);
     }
-    s->more = s->n_more = s->state = 0;
+    s->more = s->state = 0;
+    s->n_more = 0;
     memset(s->place, 0, sizeof(s->place));
     mps_seg_release(p.seg);
     free(p.buffer);

@@ -1,6 +1,8 @@
 """What other processes do in the tests of synchronization; importable by spawned ones, and without pytest."""
 
+import gc
 import os
+import pickle
 import signal
 import threading
 
@@ -26,6 +28,16 @@ def acquire_and_die(obj, ready=None):
 def acquire_and_leave(obj):
     """End in good order, without giving back."""
     assert obj.acquire(timeout=LIMIT_S)
+
+
+def acquire_and_forget(pickled, ready, event):
+    """Keep a permit, but no handle of its segment."""
+    semaphore = pickle.loads(pickled)
+    assert semaphore.acquire(timeout=LIMIT_S)
+    del semaphore
+    gc.collect()
+    say(ready)
+    assert event.wait(LIMIT_S)
 
 
 def acquire_twice(obj, ready):

@@ -122,6 +122,18 @@ def test_permits_of_a_process_that_left_come_back(manager, start):
     s.release()
 
 
+def test_permit_of_a_process_without_a_handle(manager, start):
+    """It stays that process's as long as that lives."""
+    with mpshm.Manager() as other:
+        s, ready, event = other.Semaphore(1), manager.Semaphore(0), manager.Event()
+        process = start(workers.acquire_and_forget, pickle.dumps(s), ready, event)
+        take(ready)
+        assert s.get_value() == 0 and not s.acquire(timeout=0.1)
+        event.set()
+        join(process)
+        assert s.acquire(timeout=LIMIT_S)
+
+
 def test_signals_are_not_given_back(manager, start):
     """Who consumed what others produced owns nothing."""
     s = manager.Semaphore(0)
@@ -438,12 +450,10 @@ def test_shutdown_ends_waits():
     assert len(errors) == 4
 
 
-def test_permit_keeps_the_process_attached(interpreter_env):
-    """A process that has a permit, but no handle any more, still has the permit."""
+def test_kept_in_a_container(interpreter_env):
+    """They live as long as a container refers to them, with all that is theirs, and then nothing is left."""
     code = """if True:
-        import gc, pickle, mpshm
-        from mpshm import sync
-        sync.Semaphore(2).acquire()
+        import gc, mpshm
         m = mpshm.Manager()
         s = m.Semaphore(1)
         c = m.Condition()
