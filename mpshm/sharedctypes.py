@@ -106,8 +106,9 @@ def _class_of(type_: CType) -> CType:
         content["__repr__"] = _show_simple
     made: CType = type(type_)(type_.__name__, (type_,), content)
     other: CType = getattr(type_, _SWAPPED, None)
-    if other is type_:  # a subclass of it is native again, but ctypes makes one of its byte order beside that
-        made = getattr(made, _SWAPPED)
+    swapped: CType = getattr(made, _SWAPPED, None)
+    if other is type_ and swapped is not type_:  # (of one byte, each order is the other)
+        made = swapped  # a subclass of it is native again, but ctypes makes one of its byte order beside that
         made.__name__ = type_.__name__
     _classes[type_] = ref(made)
     return made

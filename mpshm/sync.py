@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from pickle import PicklingError, dumps
+from pickle import PicklingError
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
 from . import _types
@@ -316,13 +316,21 @@ class Barrier(Shared, _types.Barrier):
 
     def __reduce_ex__(self, protocol: SupportsIndex = 4, /) -> str | tuple[Any, ...]:
         action = getattr(self, "_action", None)
-        if action is not None and self._is_local():
-            dumps(action)  # raises
-        return super().__reduce_ex__(protocol)
+        if action is None or not self._is_local():
+            return super().__reduce_ex__(protocol)
+        # What pickles only while a process is being started (multiprocessing's own values) goes beside the handle.
+        return _with_action, (*super().__reduce_ex__(protocol), action)
 
     def _text(self) -> str:
         state = "broken" if self.broken else f"waiters={self.n_waiting}/{self.parties}"
         return f"<mpshm.{type(self).__name__}: {state}>"
+
+
+def _with_action(rebuild: Callable[..., Barrier], args: tuple[Any, ...], action: Callable[[], object]) -> Barrier:
+    """Load a barrier whose action came with the handle."""
+    made = rebuild(*args)
+    made._action = action
+    return made
 
 
 _types.register(_types.Lock, Lock)

@@ -11,12 +11,12 @@
 #define RARELY 7u      /* without credit, one wait in eight spins */
 
 /* Guesses that threads share: a lost update does no harm. */
-static inline uint8_t guess(const uint8_t *p) static inline uint32_t guess(const uint8_t *p)
+static inline uint8_t guess(const uint8_t *p)
 {
     return __atomic_load_n(p, __ATOMIC_RELAXED);
 }
 
-static inline void guess_anew(uint8_t *p, uint32_t v) static inline void note(uint8_t *p, uint64_t v)
+static inline void guess_anew(uint8_t *p, uint32_t v)
 {
     __atomic_store_n(p, (uint8_t)v, __ATOMIC_RELAXED);
 }
@@ -37,12 +37,6 @@ void mps_nap_begin(mps_nap *nap, mps_seg *seg, mps_door door, uint64_t timeout_n
     *nap = (mps_nap){.seg = seg, .deadline = MPS_FOREVER, .slice_ns = SLICE_MIN_NS, .door = door};
     nap->look_up = door == MPS_DOOR_GIL ? LOOK_UP : 0;
     nap->spin = worth_it(seg);
-    nap->spin = guess(&seg->spin_credit) > 0;
-    if (!nap->spin) {
-        uint32_t turn = guess(&seg->spin_turn) + 1u;
-        note(&seg->spin_turn, turn);
-        nap->spin = (turn & RARELY) == 0;
-    }
     if (timeout_ns != MPS_FOREVER) {
         uint64_t now = mps_os_now();
         nap->deadline = timeout_ns < MPS_FOREVER - now ? now + timeout_ns : MPS_FOREVER;
@@ -84,7 +78,6 @@ static bool spin(mps_nap *nap, const uint32_t *word, uint32_t seen)
     uint32_t credit = guess(&seg->spin_credit);
     credit = changed ? (uint32_t)mps_min64(credit + CREDIT_WON, CREDIT_MAX) : credit > 0 ? credit - 1 : 0;
     guess_anew(&seg->spin_credit, credit);
-    note(&seg->spin_credit, changed ? mps_min64(credit + CREDIT_WON, CREDIT_MAX) : credit > 0 ? credit - 1 : 0);
     return changed;
 }
 

@@ -156,9 +156,7 @@ PyObject *mpy_decode_keep(mpy_handle *h, mps_copy *copy, PyObject **handles)
 
 PyObject *mpy_decode_slow(mpy_handle *h, mps_copy *copy)
 {
-    PyObject *made = copy->made; /* filled already */
-    copy->made = NULL;
-    made = made != NULL ? made : decode(h, copy, NULL);
+    PyObject *made = decode(h, copy, NULL);
     mps_copy_done(copy);
     return made;
 }

@@ -2,6 +2,7 @@
 
 import ctypes
 import multiprocessing.sharedctypes
+import pickle
 import threading
 
 import pytest
@@ -330,3 +331,16 @@ def test_model(typecode, values):
             except Exception as error:
                 seen.append((type(error), str(error)))
         assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("typecode", list(mpshm.sharedctypes.typecode_to_type))
+def test_pickled_it_is_the_same_memory(typecode):
+    """A value and an array of each typecode come out of a pickle as the same memory."""
+    for made in (
+        mpshm.sharedctypes.RawValue(typecode),
+        mpshm.sharedctypes.RawArray(typecode, 3),
+        mpshm.sharedctypes.Value(typecode).get_obj(),
+    ):
+        again = pickle.loads(pickle.dumps(made))
+        assert ctypes.addressof(again) == ctypes.addressof(made)
+        assert type(again) is type(made)
