@@ -108,9 +108,6 @@ typedef struct mps_copy {
     uint32_t aux;
     uint8_t *heap; /* freed by done; NULL when small was enough */
     uint64_t capacity;
-    /* Where to copy the bytes of a large MPS_TAG_BYTES to, asked outside of all guards, with the GIL; NULL: to heap. */
-    uint8_t *(*room)(struct mps_copy *copy, uint64_t nbytes);
-    void *made;         /* room's own */
     uint64_t small[34]; /* 272 bytes */
 } mps_copy;
 
@@ -242,8 +239,6 @@ static inline void mps_copy_init(mps_copy *copy)
     copy->aux = 0;
     copy->heap = NULL;
     copy->capacity = 0;
-    copy->room = NULL;
-    copy->made = NULL;
 }
 
 /* Frees the private memory of a copy. */

@@ -125,15 +125,7 @@ mps_status mps_copy_locked(mps_tx *tx, mps_value v, mps_copy *copy)
     if (!mps_value_span(tx->seg, v, &span)) {
         return give_up(copy, MPS_E_CORRUPT);
     }
-    mps_status st = MPS_OK;
-    if (copy->room != NULL && (v.w0 & 0xff) == (MPS_TAG_BYTES | MPS_TAG_BLOB) && span.n_refs == 0) {
-        copy->refs = NULL;
-        copy->data = NULL; /* fetch() asks for the room */
-        copy->nbytes = span.nbytes;
-        copy->aux = span.aux;
-    } else {
-        st = lay_out(copy, &span);
-    }
+    mps_status st = lay_out(copy, &span);
     if (st != MPS_OK) {
         return give_up(copy, st);
     }
@@ -157,20 +149,14 @@ static mps_status fetch(mps_tx *tx, mps_copy *copy)
         return MPS_OK;
     }
     mps_span span;
+    uint64_t refs_bytes = (uint64_t)(copy->data - (const uint8_t *)copy->refs);
     if (!mps_value_span(tx->seg, copy->value, &span) || span.nbytes != copy->nbytes) {
         return MPS_E_CORRUPT;
-    }
-    if (copy->data == NULL) {
-        mps_tx_enter(tx);
-        copy->data = copy->room(copy, copy->nbytes);
-        if (copy->data == NULL) {
-            return MPS_E_NOMEM;
-        }
     }
     if (span.nbytes >= MUCH) {
         mps_tx_leave(tx);
     }
-    mps_racy_copy((uint8_t *)(uintptr_t)copy->data, span.data, span.nbytes);
+    mps_racy_copy((uint8_t *)copy->refs + refs_bytes, span.data, span.nbytes);
     mps_tx_enter(tx);
     copy->value.w0 ^= MPS_TAG_FAR;
     return MPS_OK;

@@ -110,31 +110,6 @@ static PyObject *decode_pickled(mpy_handle *h, mps_copy *copy, uint64_t skip, Py
     return made;
 }
 
-/* Room for a large copy's bytes in the object that they are to be. */
-static uint8_t *room_in_bytes(mps_copy *copy, uint64_t nbytes)
-{
-    PyObject *made = nbytes > (uint64_t)PY_SSIZE_T_MAX ? NULL : PyBytes_FromStringAndSize(NULL, (Py_ssize_t)nbytes);
-    if (made == NULL) {
-        PyErr_Clear(); /* the status says it */
-        return NULL;
-    }
-    copy->made = made;
-    return (uint8_t *)PyBytes_AS_STRING(made);
-}
-
-void mpy_copy_init(mps_copy *copy)
-{
-    mps_copy_init(copy);
-    copy->room = room_in_bytes;
-}
-
-void mpy_copy_done(mps_copy *copy)
-{
-    Py_XDECREF((PyObject *)copy->made);
-    copy->made = NULL;
-    mps_copy_done(copy);
-}
-
 static PyObject *decode(mpy_handle *h, mps_copy *copy, PyObject **handles)
 {
     unsigned tag = mps_value_tag(copy->value);
@@ -175,9 +150,7 @@ PyObject *mpy_decode_keep(mpy_handle *h, mps_copy *copy, PyObject **handles)
 
 PyObject *mpy_decode_slow(mpy_handle *h, mps_copy *copy)
 {
-    PyObject *made = copy->made; /* filled already */
-    copy->made = NULL;
-    made = made != NULL ? made : decode(h, copy, NULL);
+    PyObject *made = decode(h, copy, NULL);
     mps_copy_done(copy);
     return made;
 }

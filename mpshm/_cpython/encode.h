@@ -56,10 +56,6 @@ PyObject *mpy_pickle_behind(mpy_handle *h, PyObject *obj, const void *head, size
 /* The object behind a pickle; handles: a sequence in the order of the references, or NULL. */
 PyObject *mpy_unpickle(mpy_state *state, const void *data, uint64_t nbytes, PyObject *handles);
 
-/* A copy of which mpy_decode is to make an object: large bytes are copied straight into that. Done: if it is not decoded. */
-void mpy_copy_init(mps_copy *copy);
-void mpy_copy_done(mps_copy *copy);
-
 /* The object that a copy holds, for a copy that is needed for longer: mps_copy_done is the caller's. *handles: a new reference to
  * the handles that were made, which keep what the copy refers to alive; NULL where there are none. */
 PyObject *mpy_decode_keep(mpy_handle *h, mps_copy *copy, PyObject **handles);

@@ -104,7 +104,7 @@ static PyObject *get(PyObject *self, uint64_t timeout_ns)
     if (mps_unlikely(!is_open(self))) {
         return NULL;
     }
-    mpy_copy_init(&copy);
+    mps_copy_init(&copy);
     mpy_wait w;
     mpy_wait_begin(&w, timeout_ns);
     do {
@@ -113,7 +113,7 @@ static PyObject *get(PyObject *self, uint64_t timeout_ns)
     if (mps_likely(st == MPS_OK)) {
         return mpy_decode(h, &copy);
     }
-    mpy_copy_done(&copy);
+    mps_copy_done(&copy);
     return fail(h, st, RAISE_EMPTY, "get from a");
 }
 
