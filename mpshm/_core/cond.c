@@ -30,11 +30,14 @@ static mps_status end(mps_tx *tx, mps_status st)
     return st;
 }
 
-/* The same, waking those who were told something. */
-static mps_status end_and_wake(mps_tx *tx, mps_status st, mps_wakes *wakes)
+/* The same, waking those who were told something; or, if the lock is held (NULL: it is not), as soon as it is let go of. */
+static mps_status end_and_wake(mps_tx *tx, mps_status st, mps_wakes *wakes, mps_object *lock)
 {
     mps_wakes_look(wakes);
     st = end(tx, st);
+    if (st == MPS_OK && lock != NULL) {
+        mps_wakes_move(wakes, &lock->user);
+    }
     mps_wakes_end(wakes, st == MPS_OK);
     return st;
 }
@@ -109,7 +112,7 @@ static mps_status care(mps_seg *seg, mps_off off, const mps_turn *turn)
     if (st == MPS_OK && unheard > 0) {
         st = mps_waitq_tell(&tx, &c->queue, unheard, MPS_WAITER_TOLD, &wakes, &told);
     }
-    return end_and_wake(&tx, st, &wakes);
+    return end_and_wake(&tx, st, &wakes, NULL);
 }
 
 /* Under the guard: whether the turn is over; then it is out of the queue. late: over in any case. *told: with a notification. */
@@ -160,7 +163,7 @@ mps_status mps_cond_quit(mps_seg *seg, mps_door door, mps_off off, const mps_tur
     if (st == MPS_OK && ours && told) {
         st = mps_waitq_tell(&tx, &c->queue, 1, MPS_WAITER_TOLD, &wakes, &n);
     }
-    return end_and_wake(&tx, st, &wakes);
+    return end_and_wake(&tx, st, &wakes, NULL);
 }
 
 /* ---- notifying ---- */
@@ -177,7 +180,7 @@ mps_status mps_cond_notify(mps_seg *seg, mps_door door, mps_off off, uint64_t n)
     uint64_t told;
     mps_wakes_begin(&wakes);
     st = mps_waitq_tell(&tx, &c->queue, n, MPS_WAITER_TOLD, &wakes, &told);
-    return end_and_wake(&tx, st, &wakes);
+    return end_and_wake(&tx, st, &wakes, mps_cond_lock(seg, off));
 }
 
 mps_status mps_cond_waiting(mps_seg *seg, mps_door door, mps_off off, uint64_t *n)

@@ -1,14 +1,14 @@
 #include "nap.h"
 
 #define SPINS_HELD 100u        /* looks at the word before the GIL is given up: a few microseconds */
-#define SPIN_NS 25000u         /* of looking on without the GIL: less than a sleep and a wake-up cost */
+#define SPIN_NS 15000u         /* of looking on without the GIL: less than a sleep and a wake-up cost */
 #define SPINS_A_LOOK 32u       /* looks at the word between two at the clock */
 #define SLICE_MIN_NS 2000000u  /* 2 ms */
 #define SLICE_MAX_NS 50000000u /* 50 ms: a dead owner is noticed within two of them */
 #define LOOK_UP 2u     /* sleeps of full length after which a holder of the GIL looks at its signals, come what may */
 #define CREDIT_MAX 15u /* spins that may fail in a row before spinning becomes rare */
-#define CREDIT_WON 4u  /* what one success is worth */
-#define RARELY 7u      /* without credit, one wait in eight spins */
+#define CREDIT_WON 1u  /* what one success is worth: spinning goes on while it pays every other time */
+#define RARELY 15u     /* without credit, one wait in sixteen spins */
 
 /* Guesses that threads share: a lost update does no harm. */
 static inline uint8_t guess(const uint8_t *p)

@@ -41,6 +41,8 @@ int mps_os_live_held(int fd, uint64_t index);
 mps_status mps_os_wait(uint32_t *word, uint32_t expected, uint64_t timeout_ns);
 /* How many were woken. */
 uint32_t mps_os_wake(uint32_t *word, uint32_t count);
+/* Lets one who sleeps on a word sleep on another instead. */
+void mps_os_requeue(uint32_t *word, uint32_t *other);
 
 uint64_t mps_os_now(void);
 void mps_os_sleep(uint64_t ns);

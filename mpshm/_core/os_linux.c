@@ -211,6 +211,11 @@ uint32_t mps_os_wake(uint32_t *word, uint32_t count)
     return woken > 0 ? (uint32_t)woken : 0;
 }
 
+void mps_os_requeue(uint32_t *word, uint32_t *other)
+{
+    (void)syscall(SYS_futex, word, FUTEX_REQUEUE, 0, (void *)(uintptr_t)1, other, 0);
+}
+
 uint32_t mps_os_processors(void)
 {
     cpu_set_t set;

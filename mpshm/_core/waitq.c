@@ -85,6 +85,21 @@ void mps_wakes_look(mps_wakes *wakes)
     wakes->n = asleep;
 }
 
+void mps_wakes_move(mps_wakes *wakes, mps_userlock *lock)
+{
+    if (wakes->n == 0 || mps_load32(&lock->word) == 0) {
+        return;
+    }
+    (void)mps_swap32(&lock->waiters, 1); /* (before anybody sleeps there) */
+    for (uint32_t i = 0; i < wakes->n; i++) {
+        mps_os_requeue(state_word(wakes->who[i]), &lock->word);
+    }
+    wakes->n = 0;
+    if (mps_unlikely(mps_load32(&lock->word) == 0)) {
+        mps_wake(&lock->word, &lock->waiters, 1); /* let go of meanwhile, by who was not the one to notify */
+    }
+}
+
 void mps_wakes_end(mps_wakes *wakes, bool wake)
 {
     for (uint32_t i = 0; wake && i < wakes->n; i++) {

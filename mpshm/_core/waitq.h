@@ -77,6 +77,9 @@ mps_waiter *mps_waitq_mine(const mps_tx *tx, const mps_turn *turn);
 /* Before the operation, before its commit, and after it. */
 void mps_wakes_begin(mps_wakes *wakes);
 void mps_wakes_look(mps_wakes *wakes);
+/* Those who are to take a lock first are not woken while it is held: they go on sleeping on the lock, and it wakes them. (To wake them
+ * would be to let them run just to find it held.) */
+void mps_wakes_move(mps_wakes *wakes, mps_userlock *lock);
 void mps_wakes_end(mps_wakes *wakes, bool wake);
 
 /* ---- outside of operations ---- */
