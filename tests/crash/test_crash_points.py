@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from .scenarios import SCENARIOS
+from scenarios import SCENARIOS
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
