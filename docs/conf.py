@@ -16,7 +16,7 @@ primary_domain = "py"
 highlight_language = "python"
 nitpicky = True
 # The standard library's names need no link.
-nitpick_ignore_regex = [(r"py:.*", r"(multiprocessing|collections|threading|pickle|concurrent)\b.*")]
+nitpick_ignore_regex = [(r"py:.*", r"(multiprocessing|collections|threading|pickle|concurrent|queue)\b.*")]
 
 html_theme = "furo"
 html_title = f"mpshm {release}"
