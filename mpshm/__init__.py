@@ -66,6 +66,7 @@ from .errors import (
 from .segments import AnonymousSegment
 from .sets import Set
 from .sharing import share
+from .sorted import Map, MultiMap, SortedSet
 
 Manager = context.default.Manager
 get_context = context.default.get_context
@@ -85,7 +86,9 @@ __all__ = [
     "List",
     "Lock",
     "Manager",
+    "Map",
     "MpshmError",
+    "MultiMap",
     "Namespace",
     "OwnerDiedError",
     "Pipe",
@@ -107,6 +110,7 @@ __all__ = [
     "Semaphore",
     "Set",
     "SimpleQueue",
+    "SortedSet",
     "TimeoutError",
     "Value",
     "__version__",
@@ -165,4 +169,6 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *multiprocessing.__all__, *_MODULES, *_OWN_MODULES})
+    names = [*{*globals(), *multiprocessing.__all__, *_MODULES, *_OWN_MODULES}]
+    names.sort()  # (the module `sorted` hides the builtin here)
+    return names

@@ -51,6 +51,7 @@ typedef struct mps_tree_range {
     uint64_t skip;  /* items left out where the walk begins */
     uint64_t limit; /* items at most */
     uint64_t left;  /* out: items of the range beyond those that were copied */
+    uint64_t first; /* out: place of its first item, after what was left out */
 } mps_tree_range;
 
 /* All of these are whole operations. off: the tree's offset (this process refers to it). Any of them: MPS_E_CLOSED, MPS_E_CORRUPT,

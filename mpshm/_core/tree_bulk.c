@@ -360,11 +360,12 @@ static mps_status snapshot(mps_tx *tx, mps_tree *tree, mps_tree_range *r, unsign
     mps_view t;
     uint64_t first, end;
     mps_status st = mps_tree_open(tx, tree, &t);
-    r->left = 0;
+    r->left = r->first = 0;
     if (st != MPS_OK) {
         return st;
     }
     st = places(&t, r, &first, &end);
+    r->first = first;
     if (st != MPS_OK || first == end) {
         return st;
     }
