@@ -224,7 +224,7 @@ class Map(Ordered, Shared, _types.Map[_K, _V]):
         pairs = _mapping(other)
         return NotImplemented if pairs is None else pairs | self._snapshot()
 
-    def __ior__(self, other: Mapping[_K, _V] | Iterable[tuple[_K, _V]]) -> Map[_K, _V]:  # type: ignore[misc]
+    def __ior__(self, other: Mapping[_K, _V] | Iterable[tuple[_K, _V]]) -> Map[_K, _V]:
         self.update(other)
         return self
 
@@ -473,17 +473,33 @@ class SortedSet(Ordered, Shared, _types.SortedSet[_K]):
         keys = _set(other)
         return NotImplemented if keys is None else set(keys) - self._snapshot()
 
-    def __ior__(self, other: AbstractSet[_K]) -> SortedSet[_K]:  # type: ignore[misc]
-        return NotImplemented if _set(other) is None else _after(self, self.update(other))
+    def __ior__(self, other: AbstractSet[_K]) -> SortedSet[_K]:
+        keys = _set(other)
+        if keys is None:
+            return NotImplemented
+        self.update(keys)
+        return self
 
     def __isub__(self, other: AbstractSet[object]) -> SortedSet[_K]:
-        return NotImplemented if _set(other) is None else _after(self, self.difference_update(other))
+        keys = _set(other)
+        if keys is None:
+            return NotImplemented
+        self.difference_update(keys)
+        return self
 
     def __iand__(self, other: AbstractSet[object]) -> SortedSet[_K]:
-        return NotImplemented if _set(other) is None else _after(self, self.intersection_update(other))
+        keys = _set(other)
+        if keys is None:
+            return NotImplemented
+        self.intersection_update(keys)
+        return self
 
     def __ixor__(self, other: AbstractSet[_K]) -> SortedSet[_K]:  # type: ignore[misc]
-        return NotImplemented if _set(other) is None else _after(self, self.symmetric_difference_update(other))
+        keys = _set(other)
+        if keys is None:
+            return NotImplemented
+        self.symmetric_difference_update(keys)
+        return self
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, SortedSet) and _types.same(self, other):
@@ -510,11 +526,6 @@ class SortedSet(Ordered, Shared, _types.SortedSet[_K]):
     def __ge__(self, other: AbstractSet[object]) -> bool:
         keys = _set(other)
         return NotImplemented if keys is None else self._snapshot() >= keys
-
-
-def _after(made: SortedSet[_K], done: None) -> SortedSet[_K]:
-    """What an operator in place gives."""
-    return made
 
 
 def _set(other: object) -> set[Any] | frozenset[Any] | None:
