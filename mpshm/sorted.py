@@ -92,7 +92,12 @@ class Ordered:
         Returns: an iterator that copies as `irange`'s. Source: `sortedcontainers.SortedDict.islice`.
         """
         piece = self._range(_KEYS, None, None, None, None, start, stop, reverse, 0, _PIECE)
-        return _walk(self, piece, (None, None), (None, None), reverse, piece[1])
+        seen = 0
+        if isinstance(self, MultiMap) and piece[0]:
+            items, left, _, first = piece
+            end = first + len(items) + left
+            seen = max(0, self.upper_bound(items[0]) - end if reverse else first - self.lower_bound(items[0]))
+        return _walk(self, piece, (None, None), (None, None), reverse, piece[1], seen)
 
 
 def _walk(
@@ -102,9 +107,12 @@ def _walk(
     high: tuple[Any, bool | None],
     reverse: bool,
     most: int | None,
+    seen: int = 0,
 ) -> Iterator[Any]:
-    """The keys of a piece, and of those behind it: `most` of these, if that is a number."""
-    seen = 0  # items of the last key, which the next piece leaves out
+    """The keys of a piece, and of those behind it: `most` of these, if that is a number.
+
+    `seen`: items of the first key that were left out before the piece. The next piece leaves those of the last key out.
+    """
     while True:
         items, left, _, _ = piece
         yield from items
