@@ -481,7 +481,7 @@ class SortedSet(Ordered, Shared, _types.SortedSet[_K]):
         keys = _set(other)
         return NotImplemented if keys is None else set(keys) - self._snapshot()
 
-    def __ior__(self, other: AbstractSet[_K]) -> SortedSet[_K]:
+    def __ior__(self, other: AbstractSet[_K]) -> SortedSet[_K]:  # type: ignore[misc]
         keys = _set(other)
         if keys is None:
             return NotImplemented

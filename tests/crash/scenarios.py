@@ -144,14 +144,12 @@ def a_map(n: int = 0, key: Callable[[int], Any] = int, value: object = 1) -> Cal
     return lambda m: {"m": m, "d": m.map({key(2 * i): value for i in range(n)})}
 
 
-def thin_map(n: int, keep: int, *holes: int) -> Callable[[Any], Things]:
-    """A sorted map of n items whose leaves have lost all but `keep` items each, those at `holes` some more."""
+def thin_map(*keep: int, value: object = 1) -> Callable[[Any], Things]:
+    """A sorted map of numbers whose leaves have these numbers of items, all nodes above them being full."""
 
     def make(m: Any) -> Things:
-        d = m.map({i: LONG for i in range(n)})
-        for first in range(0, n, FANOUT):
-            left = keep - holes.count(first // FANOUT)
-            d._take(list(range(first + left, min(first + FANOUT, n))))
+        d = m.map({i: value for i in range(len(keep) * FANOUT)})
+        d._take([leaf * FANOUT + i for leaf, n in enumerate(keep) for i in range(n, FANOUT)])
         return {"m": m, "d": d}
 
     return make
@@ -232,14 +230,12 @@ SCENARIOS: dict[str, Scenario] = {
     "map_delete_first_of_leaf": Scenario(
         a_map(3 * FANOUT, "a key that is long enough {:04}".format), cut("a key that is long enough 0124"), look
     ),
-    "map_merge": Scenario(thin_map(4 * FANOUT, LEAST), cut(FANOUT), look),
-    "map_merge_to_root": Scenario(thin_map(2 * FANOUT, LEAST), cut(0), look),
-    "map_borrow_from_right": Scenario(
-        a_map(2 * FANOUT), on("_take", list(range(0, 4 * (FANOUT - LEAST) + 2, 2))), look
-    ),
-    "map_borrow_from_left": Scenario(
-        lambda m: thin_map(3 * FANOUT, FANOUT)(m), on("_take", list(range(90, 130))), look
-    ),
+    "map_merge": Scenario(thin_map(LEAST, LEAST, LEAST, value=LONG), cut(FANOUT), look),
+    "map_merge_to_root": Scenario(thin_map(LEAST, LEAST), cut(0), look),
+    "map_merge_inner": Scenario(thin_map(*[FANOUT] * 61, LEAST, LEAST), cut(61 * FANOUT), look),
+    "map_borrow_from_right": Scenario(thin_map(LEAST, FANOUT), cut(0), look),
+    "map_borrow_from_left": Scenario(thin_map(FANOUT, LEAST), cut(FANOUT), look),
+    "map_borrow_inner": Scenario(thin_map(*[FANOUT] * 61, LEAST, LEAST, FANOUT), cut(61 * FANOUT + 5), look),
     "map_popitem": Scenario(a_map(FANOUT + 1, value=LONG), on("popitem"), look),
     "map_popitem_first": Scenario(a_map(FANOUT + 1, value=BLOB), on("popitem", 0), look),
     "map_update": Scenario(a_map(200, value=LONG), on("update", {i: LONG for i in range(0, 400, 3)}), look),

@@ -1,4 +1,4 @@
-"""Sorted containers that several processes change at once: nothing is lost, the order holds, a killed one harms nobody."""
+"""Sorted containers that several processes change: nothing is lost, the order holds, a killed one harms nobody."""
 
 import os
 import random
