@@ -40,24 +40,38 @@ mps_status mps_tree_found(mps_tx *tx, mps_view *t)
         return st;
     }
     t->body = mps_region_at(&tx->seg->region, off);
-    memset(t->body, 0, sizeof *t->body);
+    mps_fresh_zero((uint64_t *)t->body, sizeof *t->body / 8);
     mps_store32(&t->body->mortal.kind, MPS_KIND_TREE_NODE);
     mps_store32(&t->body->mortal.flags, t->leaf_cap == MPS_TREE_KEYS);
-    t->body->pool = pool;
-    t->body->root = t->root = root.off;
-    t->body->height = t->height = 1;
+    t->root = root.off;
+    t->height = 1;
     t->count = 0;
+    mps_fresh64(&t->body->pool, pool);
+    mps_fresh64(&t->body->root, t->root);
+    mps_fresh64(&t->body->height, t->height);
     if (!t->fresh) {
         mps_tx_set(tx, &t->tree->body, off);
     }
     return MPS_OK;
 }
 
+/* (Somebody who reads what has long been freed may still look at it: see racy.h.) */
+static void fresh_shift(mps_value *row, uint32_t first, uint32_t n)
+{
+    if (!MPS_RACY_ATOMIC) {
+        memmove(&row[first + 1], &row[first], (n - first) * sizeof *row);
+        return;
+    }
+    for (uint32_t i = n; i > first; i--) {
+        mps_fresh_move(&row[i].w0, &row[i - 1].w0, 2);
+    }
+}
+
 /* Moves items [first, n) of a row one place to the right. */
 static void shift(mps_tx *tx, const mps_view *t, mps_value *row, uint32_t first, uint32_t n)
 {
     if (mps_unlikely(t->fresh)) {
-        memmove(&row[first + 1], &row[first], (n - first) * sizeof *row);
+        fresh_shift(row, first, n);
     } else {
         mps_tx_shift(tx, mps_region_off(&tx->seg->region, row), first, n, 1);
     }

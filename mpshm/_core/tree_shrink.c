@@ -2,17 +2,13 @@
  *
  * From the leaf upwards: where a node has become too empty, it takes some entries from a neighbour below the same parent, which ends it,
  * or the right one of both goes into the left one and its entry out of the parent, which may be too empty then. A root with one child
- * gives way to it. None of this needs memory: taking out works in a full segment.
+ * gives way to it. None of this needs memory: taking out works in a full segment. Nothing is taken out of a tree that is fresh.
  */
 #include "tree_body.h"
 
 /* Moves items [first, n) of a row to the left by k places, of which what is overwritten is saved. */
-static void close_gap(mps_tx *tx, const mps_view *t, mps_value *row, uint32_t first, uint32_t n, uint32_t k)
+static void close_gap(mps_tx *tx, mps_value *row, uint32_t first, uint32_t n, uint32_t k)
 {
-    if (mps_unlikely(t->fresh)) {
-        memmove(&row[first - k], &row[first], (n - first) * sizeof *row);
-        return;
-    }
     for (uint32_t i = first - k; i < first; i++) {
         mps_tx_log(tx, &row[i].w0);
         mps_tx_log(tx, &row[i].w1);
@@ -23,9 +19,9 @@ static void close_gap(mps_tx *tx, const mps_view *t, mps_value *row, uint32_t fi
 /* Takes k entries from at on out of a node. */
 static void take_out(mps_tx *tx, const mps_view *t, mps_spot *s, uint32_t level, uint32_t at, uint32_t k)
 {
-    close_gap(tx, t, s->node->keys, at + k, s->n, k);
+    close_gap(tx, s->node->keys, at + k, s->n, k);
     if (mps_tree_has_slots(t, level)) {
-        close_gap(tx, t, mps_tree_slots(s->node), at + k, s->n, k);
+        close_gap(tx, mps_tree_slots(s->node), at + k, s->n, k);
     }
     mps_tree_put_n(tx, t, s, level, s->n - k);
 }
@@ -84,23 +80,14 @@ static void move_left(mps_tx *tx, const mps_view *t, pair *both, uint32_t k)
     take_out(tx, t, right, both->level, 0, k);
 }
 
-static void open_gap(mps_tx *tx, const mps_view *t, mps_value *row, uint32_t n, uint32_t k)
-{
-    if (mps_unlikely(t->fresh)) {
-        memmove(&row[k], &row[0], n * sizeof *row);
-    } else {
-        mps_tx_shift(tx, mps_region_off(&tx->seg->region, row), 0, n, k);
-    }
-}
-
 static void move_right(mps_tx *tx, const mps_view *t, pair *both, uint32_t k)
 {
     mps_spot *left = &both->left, *right = &both->right;
     mps_spot front = *right;
     uint32_t first = left->n - k;
-    open_gap(tx, t, right->node->keys, right->n, k);
+    mps_tx_shift(tx, mps_region_off(&tx->seg->region, right->node->keys), 0, right->n, k);
     if (mps_tree_has_slots(t, both->level)) {
-        open_gap(tx, t, mps_tree_slots(right->node), right->n, k);
+        mps_tx_shift(tx, mps_region_off(&tx->seg->region, mps_tree_slots(right->node)), 0, right->n, k);
     }
     front.n = 0;
     append(t, &front, left, both->level, first, k);
