@@ -14,6 +14,8 @@ from . import table
 NAMES = [
     "dict",
     "list",
+    "sorted",
+    "sorted_core",
     "create",
     "two_readers",
     "lock",

@@ -53,6 +53,7 @@ from .queues import JoinableQueue, Queue, SimpleQueue
 from .segments import AnonymousSegment
 from .sets import Set
 from .sharing import share
+from .sorted import Map, MultiMap, SortedSet
 from .sync import Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, Semaphore
 
 Array = context.default.Array
@@ -77,7 +78,9 @@ __all__ = [
     "List",
     "Lock",
     "Manager",
+    "Map",
     "MpshmError",
+    "MultiMap",
     "Namespace",
     "OwnerDiedError",
     "Pipe",
@@ -99,6 +102,7 @@ __all__ = [
     "Semaphore",
     "Set",
     "SimpleQueue",
+    "SortedSet",
     "TimeoutError",
     "Value",
     "__version__",
@@ -157,4 +161,6 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *multiprocessing.__all__, *_MODULES, *_OWN_MODULES})
+    names = [*{*globals(), *multiprocessing.__all__, *_MODULES, *_OWN_MODULES}]
+    names.sort()  # (the module `sorted` hides the builtin here)
+    return names

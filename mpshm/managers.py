@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from weakref import WeakSet
 
 from . import _types, arrays, containers, deques, proxies, queues, sets, sharing, singletons, sync
+from . import sorted as ordered
 from .errors import SegmentClosedError, SegmentNotFoundError
 from .handles import find_segment
 from .pools import PoolProxy
@@ -347,6 +348,23 @@ class SyncManager(BaseManager):
         """
         made: deques.Deque[_T] = self._create(deques.Deque)
         made.__init__(iterable, maxlen)  # type: ignore[misc]
+        return made
+
+    def map(
+        self,
+        items: Mapping[_K, _V] | Iterable[tuple[_K, _V]] = (),
+        /,
+        *,
+        allocator: Any = None,
+        flat: bool = False,
+        **kwds: Any,
+    ) -> ordered.Map[_K, _V]:
+        """A shared mapping that is sorted by key.
+
+        Args: as `mpshm.Map`'s. Raises: what Map() raises; AssertionError before `start()`; SegmentFullError.
+        """
+        made: ordered.Map[_K, _V] = self._create(ordered.Map)
+        made.__init__(items, allocator=allocator, flat=flat, **kwds)  # type: ignore[misc]
         return made
 
     def Value(self, typecode: object, value: _T, lock: object = True) -> containers.Value[_T]:  # noqa: N802

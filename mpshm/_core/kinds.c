@@ -7,6 +7,7 @@
 #include "cond.h"
 #include "event.h"
 #include "sem.h"
+#include "tree.h"
 #include "vector.h"
 
 /* A lock is its header alone; numbers and raw bytes own nothing besides their block. */
@@ -51,6 +52,10 @@ static const mps_kind kinds[] = {
     {MPS_KIND_QUEUE, "queue", sizeof(mps_ring), mps_ring_drop, mps_ring_visit},
     {MPS_KIND_JOINABLE_QUEUE, "joinable queue", sizeof(mps_ring), mps_ring_drop, mps_ring_visit},
     {MPS_KIND_SIMPLE_QUEUE, "simple queue", sizeof(mps_ring), mps_ring_drop, mps_ring_visit},
+    {MPS_KIND_MAP, "map", sizeof(mps_tree), mps_tree_drop, mps_tree_visit},
+    {MPS_KIND_MULTI_MAP, "multimap", sizeof(mps_tree), mps_tree_drop, mps_tree_visit},
+    {MPS_KIND_SORTED_SET, "sorted set", sizeof(mps_tree), mps_tree_drop, mps_tree_visit},
+    {MPS_KIND_TREE_NODE, "body of a map", 64, mps_tree_body_drop, mps_tree_body_visit},
     {MPS_KIND_RING_CHUNK, "part of a queue", 64, mps_ring_chunk_drop, mps_ring_chunk_visit},
 };
 

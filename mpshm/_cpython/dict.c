@@ -324,6 +324,8 @@ static int dict_init(PyObject *self, PyObject *args, PyObject *kwds)
 
 typedef PyObject *step_function(mpy_place *place, PyObject *const *args, Py_ssize_t n);
 
+static const mpy_keyed in_table = {mps_table_get, mps_table_has, mps_table_exchange, mps_table_add};
+
 /* Encodes the key, args[0], and runs the step on it. */
 static PyObject *with_key(PyObject *self, PyObject *const *args, Py_ssize_t n, step_function *run)
 {
@@ -332,7 +334,7 @@ static PyObject *with_key(PyObject *self, PyObject *const *args, Py_ssize_t n, s
     mpy_hold hold = {0};
     PyObject *made = NULL;
     if (mps_likely(mpy_encode_new_key(h, args[0], &key, &hold) == 0)) {
-        mpy_place place = {.h = h, .key = &key};
+        mpy_place place = {.h = h, .key = &key, .in = &in_table};
         made = run(&place, args, n);
     }
     mpy_hold_done(&hold);

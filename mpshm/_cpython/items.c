@@ -1,5 +1,7 @@
 #include "items.h"
 
+#include "ordered.h"
+
 int mpy_as_ssize(PyObject *obj, Py_ssize_t *out)
 {
     PyObject *number = PyNumber_Index(obj);
@@ -33,6 +35,7 @@ static inline int encode(mpy_handle *h, PyObject *item, mps_enc *enc, mpy_hold *
     switch (as) {
     case MPY_AS_KEYS: return mpy_encode_key(h, item, enc, hold);
     case MPY_AS_NEW_KEYS: return mpy_encode_new_key(h, item, enc, hold);
+    case MPY_AS_ORDERED: return mpy_encode_ordered(h, item, enc, hold);
     default: return mpy_encode_value(h, item, enc, hold);
     }
 }

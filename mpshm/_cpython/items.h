@@ -23,6 +23,7 @@ typedef enum mpy_as {
     MPY_AS_VALUES,
     MPY_AS_KEYS,     /* to look for */
     MPY_AS_NEW_KEYS, /* to store */
+    MPY_AS_ORDERED,  /* keys that have an order, to store */
 } mpy_as;
 
 /* Takes the items over (NULL: an exception is set). On failure, -1, there is nothing left to be done with it. */

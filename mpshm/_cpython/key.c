@@ -312,7 +312,7 @@ static int encode_form(mpy_canon *c, PyObject *key, mps_enc *enc, mpy_hold *hold
     return mpy_hold_add(hold, data);
 }
 
-static int encode_compound(mpy_handle *h, PyObject *key, PyObject *plain, mps_enc *enc, mpy_hold *hold, bool store)
+int mpy_encode_compound(mpy_handle *h, PyObject *key, PyObject *plain, mps_enc *enc, mpy_hold *hold, bool store)
 {
     mpy_canon c = {.h = h, .plain = plain == key};
     c.data = c.small;
@@ -331,11 +331,9 @@ static int encode_compound(mpy_handle *h, PyObject *key, PyObject *plain, mps_en
     return done;
 }
 
-/* Lets the key be stored as an alias of what it equals, unless that is in the table already, and so stays. */
-static int encode_alias(mpy_handle *h, PyObject *original, mps_enc *enc, mpy_hold *hold)
+int mpy_encode_alias(mpy_handle *h, PyObject *original, mps_enc *enc, mpy_hold *hold)
 {
-    if (enc->nbytes > UINT32_MAX - sizeof(mps_value) ||
-        mps_table_has(h->seg, MPS_DOOR_GIL, h->off, enc) != MPS_E_NOTFOUND) {
+    if (enc->nbytes > UINT32_MAX - sizeof(mps_value)) {
         return 0;
     }
     mps_value head = {enc->value.w0, enc->data == NULL ? enc->value.w1 : enc->nbytes};
@@ -383,11 +381,16 @@ static bool is_simple(PyObject *key)
 static int encode_plain(mpy_handle *h, PyObject *key, PyObject *original, mps_enc *enc, mpy_hold *hold, bool store)
 {
     if (!is_simple(key)) {
-        return encode_compound(h, original, key, enc, hold, store);
+        return mpy_encode_compound(h, original, key, enc, hold, store);
     }
     bool lost = key != original;
     int done = encode_simple(h, key, enc, hold, &lost);
-    return done == 0 && lost && store ? encode_alias(h, original, enc, hold) : done;
+    if (done < 0 || !lost || !store) {
+        return done;
+    }
+    /* What is in the table already stays. */
+    bool new = mps_table_has(h->seg, MPS_DOOR_GIL, h->off, enc) == MPS_E_NOTFOUND;
+    return new ? mpy_encode_alias(h, original, enc, hold) : 0;
 }
 
 int mpy_encode_key_slow(mpy_handle *h, PyObject *key, mps_enc *enc, mpy_hold *hold, bool store)
@@ -401,7 +404,7 @@ int mpy_encode_key_slow(mpy_handle *h, PyObject *key, mps_enc *enc, mpy_hold *ho
         return -1;
     }
     if (plain == NULL) {
-        return encode_compound(h, key, NULL, enc, hold, store);
+        return mpy_encode_compound(h, key, NULL, enc, hold, store);
     }
     int done = encode_plain(h, plain, key, enc, hold, store);
     if (plain == key || done < 0) {

@@ -47,6 +47,11 @@ int mpy_canon_tag(mpy_canon *c, char tag, size_t count);
 /* What has no form of its own among the builtins: key_object.c. */
 int mpy_canon_object(mpy_canon *c, PyObject *obj);
 
+/* A key that is to be compared by its canonical form: `plain`, of a builtin type, equals `key`, which is given back; NULL: there is none. */
+int mpy_encode_compound(mpy_handle *h, PyObject *key, PyObject *plain, mps_enc *enc, mpy_hold *hold, bool store);
+/* Makes enc, which stands for what `original` equals, an alias that gives original back. */
+int mpy_encode_alias(mpy_handle *h, PyObject *original, mps_enc *enc, mpy_hold *hold);
+
 /* The object of a builtin type, exactly, that obj is as a key: *plain, a new reference, or NULL if there is none.
  * hash: obj's. For exact builtins: themselves. */
 int mpy_key_plain(mpy_handle *h, PyObject *obj, Py_hash_t hash, PyObject **plain);

@@ -261,6 +261,8 @@ static int module_exec(PyObject *module)
         mpy_snap_ready,
         mpy_set_ready,
         mpy_deque_ready,
+        mpy_map_ready,
+        mpy_sorted_set_ready,
         mpy_queue_ready,
         mpy_pickling_ready,
         mpy_event_ready,

@@ -75,6 +75,8 @@ int mpy_list_ready(PyObject *module, mpy_state *state);
 int mpy_list_iter_ready(PyObject *module, mpy_state *state);
 int mpy_set_ready(PyObject *module, mpy_state *state);
 int mpy_deque_ready(PyObject *module, mpy_state *state);
+int mpy_map_ready(PyObject *module, mpy_state *state);
+int mpy_sorted_set_ready(PyObject *module, mpy_state *state);
 int mpy_value_ready(PyObject *module, mpy_state *state);
 int mpy_namespace_ready(PyObject *module, mpy_state *state);
 int mpy_lock_ready(PyObject *module, mpy_state *state);

@@ -11,7 +11,7 @@ static mps_status place_read(mpy_place *place, mps_copy *copy)
     mps_status st = MPS_OK;
     do {
         st = place->key == NULL ? mps_cell_get(h->seg, MPS_DOOR_GIL, h->off, copy)
-                                : mps_table_get(h->seg, MPS_DOOR_GIL, h->off, place->key, copy);
+                                : place->in->get(h->seg, MPS_DOOR_GIL, h->off, place->key, copy);
     } while (st != MPS_OK && mpy_again(h, &st));
     return st;
 }
@@ -22,7 +22,7 @@ static mps_status place_exchange(mpy_place *place, const mps_enc *expected, mps_
     mps_status st = MPS_OK;
     do {
         st = place->key == NULL ? mps_cell_exchange(h->seg, MPS_DOOR_GIL, h->off, expected, value)
-                                : mps_table_exchange(h->seg, MPS_DOOR_GIL, h->off, place->key, expected, value);
+                                : place->in->exchange(h->seg, MPS_DOOR_GIL, h->off, place->key, expected, value);
     } while (st != MPS_OK && mpy_again(h, &st));
     if (st == MPS_OK && expected == NULL) {
         mpy_resized(h, 1);
@@ -35,12 +35,12 @@ static mps_status place_add(mpy_place *place, int64_t n, int64_t start, int64_t 
     mpy_handle *h = place->h;
     bool new = false;
     if (place->key != NULL && mpy_watched(h)) {
-        new = mps_table_has(h->seg, MPS_DOOR_GIL, h->off, place->key) == MPS_E_NOTFOUND;
+        new = place->in->has(h->seg, MPS_DOOR_GIL, h->off, place->key) == MPS_E_NOTFOUND;
     }
     mps_status st = MPS_OK;
     do {
         st = place->key == NULL ? mps_cell_add(h->seg, MPS_DOOR_GIL, h->off, n, sum)
-                                : mps_table_add(h->seg, MPS_DOOR_GIL, h->off, place->key, n, start, sum);
+                                : place->in->add(h->seg, MPS_DOOR_GIL, h->off, place->key, n, start, sum);
     } while (mps_unlikely(st != MPS_OK) && mpy_again(h, &st));
     if (st == MPS_OK && mps_unlikely(new)) {
         mpy_resized(h, 1);
@@ -180,7 +180,7 @@ PyObject *mpy_step_add(mpy_place *place, PyObject *n, PyObject *start)
     if (mps_likely(st == MPS_OK)) {
         return PyLong_FromLong(sum);
     }
-    if (st == MPS_E_TYPE || st == MPS_E_OVERFLOW) {
+    if (st == MPS_E_TYPE || st == MPS_E_EXISTS || st == MPS_E_OVERFLOW) {
         return add_objects(place, n, start);
     }
     return mpy_fail(place->h, st, "add to a value of a");

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import synchronize
 
 from mpshm import _binding, queues, sharedctypes
+from mpshm import sorted as ordered
 from mpshm.managers import SyncManager, _rebuild_manager
 
 Things = dict[str, Any]
@@ -351,6 +352,32 @@ def put_in_vain(things: Things) -> None:
         pass
 
 
+def a_map(n: int = 0, key: Callable[[int], Any] = int, value: object = 1) -> Callable[[Any], Things]:
+    """A sorted map of n items, every other number a key; made in one step, so that all its nodes are full."""
+    return lambda m: {"m": m, "d": m.map({key(2 * i): value for i in range(n)})}
+
+
+def thin_map(*keep: int, value: object = 1) -> Callable[[Any], Things]:
+    """A sorted map of numbers whose leaves have these numbers of items, all nodes above them being full."""
+
+    def make(m: Any) -> Things:
+        d = m.map({i: value for i in range(len(keep) * FANOUT)})
+        d._take([leaf * FANOUT + i for leaf, n in enumerate(keep) for i in range(n, FANOUT)])
+        return {"m": m, "d": d}
+
+    return make
+
+
+def a_sorted(kind: str, *args: Any) -> Callable[[Any], Things]:
+    def make(m: Any) -> Things:
+        return {"m": m, "d": getattr(ordered, kind)._make(m.segment, *args)}
+
+    return make
+
+
+FANOUT = 62  # items of a full leaf, children of a full node
+LEAST = FANOUT // 2 - 2  # items that a leaf has at least
+
 SCENARIOS: dict[str, Scenario] = {
     "dict_first_key": Scenario(a_dict(), put("k", 1), look),
     "dict_new_key": Scenario(a_dict(a=1), put("b", 2), look),
@@ -463,6 +490,37 @@ SCENARIOS: dict[str, Scenario] = {
     "deque_dropped": Scenario(
         lambda m: {"m": m, "d": m.dict(q=m.deque([m.list([LONG]), LONG]), s=m.set([LONG]))}, on("clear"), look
     ),
+    "map_first_key": Scenario(a_map(), put(1, LONG), look),
+    "map_new_key": Scenario(a_map(30), put(21, LONG), look),
+    "map_replace": Scenario(a_map(30), put(20, LONG), look),
+    "map_split_leaf": Scenario(a_map(FANOUT), put(21, LONG), look),
+    "map_split_leaf_below_root": Scenario(a_map(3 * FANOUT), put(201, 2), look),
+    "map_split_at_end": Scenario(a_map(2 * FANOUT), put(999, 2), look),
+    "map_split_root": Scenario(a_map(FANOUT * FANOUT), put(3001, 2), look),
+    "map_long_keys": Scenario(a_map(FANOUT, "a key that is long enough {:04}".format, LONG), put(LONG, LONG), look),
+    "map_tuple_keys": Scenario(a_map(FANOUT, lambda i: (i // 5, str(i % 5))), put((7, "x"), BLOB), look),
+    "map_delete": Scenario(a_map(30, value=LONG), cut(20), look),
+    "map_delete_first_of_leaf": Scenario(
+        a_map(3 * FANOUT, "a key that is long enough {:04}".format), cut("a key that is long enough 0124"), look
+    ),
+    "map_merge": Scenario(thin_map(LEAST, LEAST, LEAST, value=LONG), cut(FANOUT), look),
+    "map_merge_to_root": Scenario(thin_map(LEAST, LEAST), cut(0), look),
+    "map_merge_inner": Scenario(thin_map(*[FANOUT] * 61, LEAST, LEAST), cut(61 * FANOUT), look),
+    "map_borrow_from_right": Scenario(thin_map(LEAST, FANOUT), cut(0), look),
+    "map_borrow_from_left": Scenario(thin_map(FANOUT, LEAST), cut(FANOUT), look),
+    "map_borrow_inner": Scenario(thin_map(*[FANOUT] * 61, LEAST, LEAST, FANOUT), cut(61 * FANOUT + 5), look),
+    "map_popitem": Scenario(a_map(FANOUT + 1, value=LONG), on("popitem"), look),
+    "map_popitem_first": Scenario(a_map(FANOUT + 1, value=BLOB), on("popitem", 0), look),
+    "map_update": Scenario(a_map(70, value=LONG), on("update", {i: 5 for i in range(0, 200, 3)}), look),
+    "map_update_few": Scenario(a_map(FANOUT * 10), on("update", {301: 5, 302: LONG, 999: 7}), look),
+    "map_clear": Scenario(a_map(FANOUT + 9, value=LONG), on("clear"), look),
+    "map_incr": Scenario(a_map(FANOUT), on("incr", 33, 5), look),
+    "map_setdefault": Scenario(a_map(5), on("setdefault", 3, LONG), look),
+    "map_of_containers": Scenario(lambda m: {"m": m, "d": m.map(a=m.list([LONG]))}, cut("a"), look),
+    "multimap_add": Scenario(a_sorted("MultiMap", [(1, i) for i in range(FANOUT)]), on("add", 1, LONG), look),
+    "multimap_remove": Scenario(a_sorted("MultiMap", [(1, LONG), (1, 2), (2, 3)]), on("remove", 1, 2), look),
+    "sorted_set_add": Scenario(a_sorted("SortedSet", range(2 * FANOUT)), on("add", 20.5), look),
+    "sorted_set_keep": Scenario(a_sorted("SortedSet", TEXTS), on("intersection_update", list(TEXTS)[::3]), look),
     "value_set": Scenario(lambda m: {"m": m, "d": m.Value("i", 1)}, lambda t: t["d"].set(LONG), lambda t: t["d"].value),
     "value_add": Scenario(lambda m: {"m": m, "d": m.Value("i", 1)}, on("add", 3), lambda t: t["d"].value),
     "namespace_set": Scenario(
