@@ -63,9 +63,12 @@ from .errors import (
     SegmentSystemError,
     SegmentVersionError,
 )
+from .linked import LinkedList
 from .segments import AnonymousSegment
 from .sets import Set
 from .sharing import share
+from .strings import String
+from .vectors import Vector
 
 Manager = context.default.Manager
 get_context = context.default.get_context
@@ -82,6 +85,7 @@ __all__ = [
     "Dict",
     "Event",
     "JoinableQueue",
+    "LinkedList",
     "List",
     "Lock",
     "Manager",
@@ -107,8 +111,10 @@ __all__ = [
     "Semaphore",
     "Set",
     "SimpleQueue",
+    "String",
     "TimeoutError",
     "Value",
+    "Vector",
     "__version__",
     "active_children",
     "allow_connection_pickling",

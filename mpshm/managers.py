@@ -12,10 +12,24 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from multiprocessing import ProcessError
 from multiprocessing.context import BaseContext
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
 from weakref import WeakSet
 
-from . import _types, arrays, containers, deques, proxies, queues, sets, sharing, singletons, sync
+from . import (
+    _types,
+    arrays,
+    containers,
+    deques,
+    linked,
+    proxies,
+    queues,
+    sets,
+    sharing,
+    singletons,
+    strings,
+    sync,
+    vectors,
+)
 from .errors import SegmentClosedError, SegmentNotFoundError
 from .handles import find_segment
 from .pools import PoolProxy
@@ -45,6 +59,7 @@ from .segments import AnonymousSegment, Segment
 if TYPE_CHECKING:
     from multiprocessing.managers import RemoteError, SharedMemoryManager
 
+    from numpy.typing import DTypeLike
     from typing_extensions import Self
 
 __all__ = [
@@ -346,6 +361,22 @@ class SyncManager(BaseManager):
         made: deques.Deque[_T] = self._create(deques.Deque)
         made.__init__(iterable, maxlen)  # type: ignore[misc]
         return made
+
+    def vector(
+        self, dtype: DTypeLike, iterable_or_size: Iterable[Any] | SupportsIndex = (), *, maxlen: int | None = None
+    ) -> vectors.Vector:
+        """A shared array that grows. Args: as `mpshm.Vector`'s. Raises: as that; AssertionError before `start()`."""
+        return vectors.Vector._make(self._usable(), dtype, iterable_or_size, maxlen=maxlen)._managed()
+
+    def linked_list(self, iterable: Iterable[_T] = (), /) -> linked.LinkedList[_T]:
+        """A shared linked list. Args: as list's. Raises: AssertionError before `start()`; SegmentFullError."""
+        made: linked.LinkedList[_T] = self._create(linked.LinkedList)
+        made.extend(iterable)
+        return made
+
+    def string(self, initial: str | bytes = "", capacity: int | None = None) -> strings.String:
+        """A shared, mutable text, or bytes. Args: as `mpshm.String`'s. Raises: AssertionError before `start()`."""
+        return strings.String._make(self._usable(), initial, capacity)._managed()
 
     def Value(self, typecode: object, value: _T, lock: object = True) -> containers.Value[_T]:  # noqa: N802
         """A shared value. Args: `typecode` and `lock` are ignored, as SyncManager ignores them."""

@@ -361,6 +361,23 @@ mps_status mps_text_assign(mps_seg *seg, mps_door door, mps_off off, mps_slice s
     return finish(&tx, st);
 }
 
+mps_status mps_text_set(mps_seg *seg, mps_door door, mps_off off, int64_t index, const mps_chars *chars)
+{
+    mps_text *t = text_at(seg, off);
+    mps_tx tx;
+    reach r;
+    mps_status st = mps_tx_begin(seg, &tx, door);
+    if (st != MPS_OK) {
+        return st;
+    }
+    st = enter(&tx, t, &r);
+    if (st == MPS_OK) {
+        uint64_t i = (uint64_t)(index < 0 ? index + (int64_t)r.length : index);
+        st = i < r.length ? splice(&tx, t, &r, i, i + 1, chars) : MPS_E_RANGE;
+    }
+    return finish(&tx, st);
+}
+
 mps_status mps_text_append(mps_seg *seg, mps_door door, mps_off off, const mps_chars *chars)
 {
     mps_text *t = text_at(seg, off);

@@ -61,6 +61,8 @@ bool mps_text_is_bytes(mps_seg *seg, mps_off off);
 mps_status mps_text_read(mps_seg *seg, mps_door door, mps_off off, mps_slice slice, mps_chars *out);
 /* Replaces a slice. */
 mps_status mps_text_assign(mps_seg *seg, mps_door door, mps_off off, mps_slice slice, const mps_chars *chars);
+/* One character, its index may be negative, by others: MPS_E_RANGE where there is none. */
+mps_status mps_text_set(mps_seg *seg, mps_door door, mps_off off, int64_t index, const mps_chars *chars);
 /* At the end. */
 mps_status mps_text_append(mps_seg *seg, mps_door door, mps_off off, const mps_chars *chars);
 /* Makes this the whole content if the guard's sequence still is `version`: else MPS_E_CHANGED. */

@@ -33,7 +33,7 @@ PYTHON_FLOORS = {
     1: "memory",
     3: "allocators",
     4: "segments handles",
-    6: "containers sharing sync queues arrays sharedctypes deques sets proxies singletons vectors linked strings",
+    6: "containers sharing sync queues arrays sharedctypes deques sets proxies singletons vectors linked strings files",
     7: "__init__ __main__ managers context cli demo registry pools",
 }
 LONGEST_FILE = 900  # lines; a longer one holds two concepts
