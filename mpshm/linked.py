@@ -26,11 +26,11 @@ _REMOVE_TRIES = 4
 
 
 class LinkedList(Shared, _types.LinkedList[_T]):
-    """A doubly linked list in shared memory: with cursors that stay at their items, whatever comes and goes around them.
+    """A doubly linked list in shared memory, with cursors that stay at their items, whatever comes and goes around.
 
     Args: `iterable`, its first items. Made without a manager it lives in the process's default segment. It has the
-    methods and operators of the builtin list; an index takes as many steps as there are items before or after it, a cursor
-    one. Items are copied in and out; a shared container as an item is kept by reference. Every call is one
+    methods and operators of the builtin list; an index takes as many steps as there are items before or after it,
+    a cursor one. Items are copied in and out; a shared container as an item is kept by reference. Every call is one
     step. Iterating walks a snapshot.
     Source: `list` of Python 3.14 for what that has; Boost's `list` for cursors and splice.
     """
@@ -122,13 +122,13 @@ class LinkedList(Shared, _types.LinkedList[_T]):
         """Sort, as list.sort does. Keys and comparisons run in the caller, again if the list was changed meanwhile."""
         while True:
             items, version = self._items()
-            items.sort(key=key, reverse=reverse)  # type: ignore[arg-type]
+            items.sort(key=key, reverse=reverse)
             if self._replace(items, version):
                 return
 
     # Slices, which the C type leaves to us.
 
-    def _get(self, key: Any) -> list[_T]:
+    def _get(self, key: slice) -> list[_T]:
         return self._snapshot()[key]
 
     def _set(self, key: Any, value: Iterable[_T]) -> None:

@@ -38,8 +38,8 @@ class String(Shared, _types.String):
     characters to make room for at once, or None. Made without a manager it lives in the process's default segment.
 
     All methods of str or bytes that only look are there, too, and give plain str or bytes. Every call is one
-    step. `==` and `<` compare with str or bytes and other Strings; so it is not hashable. `replace` changes the String, as
-    all else that says so does.
+    step. `==` and `<` compare with str or bytes and other Strings; so it is not hashable. `replace` changes the
+    String itself, and gives nothing.
     Source: `str`, `bytearray`; Boost's `string` for capacity, `vectorstream` for `open`.
     """
 
@@ -61,21 +61,21 @@ class String(Shared, _types.String):
         return made
 
     def _getvalue(self) -> str | bytes:
-        return self._whole()[0]
+        return self._whole()[0]  # type: ignore[no-any-return]
 
     def copy(self) -> str | bytes:
         """The content as a plain str or bytes."""
-        return self._whole()[0]
+        return self._whole()[0]  # type: ignore[no-any-return]
 
     def __deepcopy__(self, memo: dict[int, object]) -> str | bytes:
-        return self._whole()[0]
+        return self._whole()[0]  # type: ignore[no-any-return]
 
     def _text(self) -> str:
         value = self._whole()[0]
         return value if isinstance(value, str) else repr(value)
 
     def __bytes__(self) -> bytes:
-        value = self._whole()[0]
+        value: str | bytes = self._whole()[0]
         if isinstance(value, str):
             raise TypeError("a String of text has no bytes without an encoding: use encode()")
         return value
@@ -84,13 +84,13 @@ class String(Shared, _types.String):
         return format(self._whole()[0], spec)
 
     def __contains__(self, part: object) -> bool:
-        return _plain(part) in self._whole()[0]  # type: ignore[operator]
+        return _plain(part) in self._whole()[0]
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._whole()[0])
 
     def __reversed__(self) -> Iterator[Any]:
-        return reversed(self._whole()[0])
+        return reversed(self._whole()[0])  # type: ignore[no-any-return]
 
     def __getitem__(self, key: SupportsIndex | slice) -> Any:
         if isinstance(key, slice):

@@ -1,7 +1,7 @@
 """Vector: items of one NumPy dtype, side by side in shared memory, in an array that grows.
 
-The C type keeps bytes and knows the numbers of the machine; what other items are, NumPy says here. Everything that NumPy does
-runs in the caller, on a copy or on a live view, never under a lock of the segment.
+The C type keeps bytes and knows the numbers of the machine; what other items are, NumPy says here. Everything that
+NumPy does runs in the caller, on a copy or on a live view, never under a lock of the segment.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class Vector(Shared, _types.Vector):
     """An array in shared memory that grows, of items of one NumPy dtype.
 
     Args: `dtype`, any of a fixed size but `object`; `iterable_or_size`, the first items, or how many zeros;
-    `maxlen`, the greatest length, for which there is room from the beginning, or None. Made without a manager it lives in
-    the process's default segment.
+    `maxlen`, the greatest length, for which there is room from the beginning, or None. Made without a manager it
+    lives in the process's default segment.
 
     Numbers come out as Python's, dates and records as NumPy's scalars; slices and index arrays as new arrays. Each
     call is one step. An item is assigned as NumPy assigns it; a whole number that does not fit is an
@@ -72,7 +72,7 @@ class Vector(Shared, _types.Vector):
         self._setup(form.str if plain else form, form.itemsize, code, maxlen)
         self.clear()
         if hasattr(iterable_or_size, "__index__") and not hasattr(iterable_or_size, "__len__"):
-            size = as_index(iterable_or_size)
+            size = as_index(iterable_or_size)  # type: ignore[arg-type]
             if size < 0:
                 raise ValueError(f"a number of items, not {size}")
             self.resize(size)
@@ -105,15 +105,15 @@ class Vector(Shared, _types.Vector):
         """A live, writable view on the items that there are now, without a copy.
 
         It stays good for as long as anybody holds it, whatever becomes of the vector; the vector in its turn can grow
-        only where there is room behind it while there are views in any process (those of dead ones do not count). Changes
-        through a view are neither steps nor undone when their maker dies: hold `lock` where that matters.
+        only where there is room behind it while there are views in any process (those of dead ones do not count).
+        Changes through a view are neither steps nor undone when their maker dies: hold `lock` where that matters.
         """
         raw, length = self._data()
         if raw is None:
             return _numpy().empty(0, self.dtype)  # type: ignore[no-any-return]
         return _numpy().ndarray(length, self.dtype, raw)  # type: ignore[no-any-return]
 
-    def __array__(self, dtype: DTypeLike = None, copy: bool | None = None) -> NDArray[Any]:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         array = self.copy() if copy else self.array
         return array if dtype is None or dtype == array.dtype else array.astype(dtype)
 
@@ -280,17 +280,18 @@ class Vector(Shared, _types.Vector):
             raise (TypeError if items.ndim == 0 else ValueError)(f"what is put into a Vector must be {kind}")
         return items  # type: ignore[no-any-return]
 
-    def _bytes(self, items: NDArray[Any]) -> NDArray[Any]:
+    def _bytes(self, items: NDArray[Any]) -> memoryview:
         """The bytes of an array, also where NumPy lends no buffer."""
         numpy = _numpy()
-        return numpy.ascontiguousarray(items, self.dtype).reshape(-1).view(numpy.uint8)  # type: ignore[no-any-return]
+        return memoryview(numpy.ascontiguousarray(items, self.dtype).reshape(-1).view(numpy.uint8))
 
     def _places(self, array: NDArray[Any], value: object) -> NDArray[Any]:
         """Where in an array of our dtype a value is."""
         numpy = _numpy()
         try:
             item = self._one(value)
-            if not (bool(item[()] == value) or bool(item.item() == value)):
+            same = item[()] == value if isinstance(value, numpy.generic) else item.item() == value
+            if not bool(same):
                 return numpy.empty(0, numpy.intp)  # type: ignore[no-any-return]
         except (TypeError, ValueError, OverflowError):
             return numpy.empty(0, numpy.intp)  # type: ignore[no-any-return]

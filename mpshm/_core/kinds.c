@@ -48,8 +48,7 @@ static const mps_kind kinds[] = {
     {MPS_KIND_RING_CHUNK, "part of a queue", 64, mps_ring_chunk_drop, mps_ring_chunk_visit},
     {MPS_KIND_VECTOR, "vector", sizeof(mps_typed), mps_typed_drop, mps_typed_visit},
     {MPS_KIND_LINKED_LIST, "linked list", sizeof(mps_linked), mps_linked_drop, mps_linked_visit},
-    {MPS_KIND_LINKED_CHAIN, "part of a linked list", sizeof(mps_chain), mps_linked_chain_drop,
-     mps_linked_chain_visit},
+    {MPS_KIND_LINKED_CHAIN, "part of a linked list", sizeof(mps_chain), mps_linked_chain_drop, mps_linked_chain_visit},
     {MPS_KIND_STRING, "string", sizeof(mps_text), mps_text_drop, mps_text_visit},
 };
 

@@ -246,8 +246,8 @@ static mps_status get_locked(mps_seg *seg, mps_door door, mps_linked *l, mps_spo
 mps_status mps_linked_get(mps_seg *seg, mps_door door, mps_off off, mps_spot spot, mps_copy *out)
 {
     mps_linked *l = mps_linked_of(seg, off);
-    for (unsigned n = 0; spot.cursor != NULL && n < MPS_READ_TRIES &&
-                         mps_likely(mps_load32(&seg->control->state) == MPS_STATE_READY);
+    for (unsigned n = 0;
+         spot.cursor != NULL && n < MPS_READ_TRIES && mps_likely(mps_load32(&seg->control->state) == MPS_STATE_READY);
          n++) {
         uint32_t seq = mps_read_begin(&l->object.guard);
         if (mps_unlikely(seq & 1u)) {

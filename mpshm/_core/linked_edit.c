@@ -369,7 +369,7 @@ static mps_status part_of(mps_seg *seg, mps_linked *from, const mps_cursor *firs
     if (first == NULL) {
         *p = (part){mps_link_next(seg, from, mps_link_end(from)), mps_link_prev(seg, from, mps_link_end(from)), count};
         return p->first == NULL || p->last == NULL || (count > 0 && mps_link_is_end(from, p->last)) ? MPS_E_CORRUPT
-                                                                                                     : MPS_OK;
+                                                                                                    : MPS_OK;
     }
     mps_link *stop = mps_link_end(from);
     mps_status st = mps_linked_find(seg, from, first, &p->first);

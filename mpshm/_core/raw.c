@@ -73,8 +73,8 @@ mps_status mps_raw_extend(mps_tx *tx, mps_off off, uint64_t nbytes, uint64_t wan
     if (nbytes > MPS_RAW_MAX) {
         return MPS_E_TOOLARGE;
     }
-    mps_status st =
-        mps_alloc_extend(tx, off, head + mps_round_up(nbytes, 8), head + mps_round_up(mps_min64(wanted, MPS_RAW_MAX), 8));
+    mps_status st = mps_alloc_extend(tx, off, head + mps_round_up(nbytes, 8),
+                                     head + mps_round_up(mps_min64(wanted, MPS_RAW_MAX), 8));
     if (st != MPS_OK) {
         return st;
     }

@@ -32,9 +32,13 @@ static inline uint64_t mps_span_cost(uint64_t length, uint64_t start, uint64_t s
 static inline void mps_span_build(uint8_t *to, const uint8_t *base, uint64_t length, uint64_t start, uint64_t stop,
                                   const void *from, uint64_t nbytes)
 {
-    mps_fresh_copy(to, base, start);
-    mps_fresh_copy(to + start, from, nbytes);
-    mps_fresh_copy(to + start + nbytes, base + stop, length - stop);
+    if (length > 0) {
+        mps_fresh_copy(to, base, start);
+        mps_fresh_copy(to + start + nbytes, base + stop, length - stop);
+    }
+    if (nbytes > 0) {
+        mps_fresh_copy(to + start, from, nbytes);
+    }
 }
 
 #endif

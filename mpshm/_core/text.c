@@ -245,8 +245,8 @@ static mps_status splice_aside(mps_tx *tx, mps_text *t, const reach *r, uint64_t
 }
 
 /* Puts characters of the right width in where the text is; start and stop in bytes. */
-static mps_status splice_in_place(mps_tx *tx, mps_text *t, const reach *r, uint64_t start, uint64_t stop, uint64_t width,
-                                  const void *from, uint64_t nbytes)
+static mps_status splice_in_place(mps_tx *tx, mps_text *t, const reach *r, uint64_t start, uint64_t stop,
+                                  uint64_t width, const void *from, uint64_t nbytes)
 {
     uint64_t before = r->length * r->width;
     uint64_t shape = shape_of((before - (stop - start) + nbytes) / width, width, r->flags);
@@ -475,7 +475,7 @@ static mps_status trim(mps_tx *tx, mps_text *t, const reach *r)
         tx->urgent = false;
     }
     if (st != MPS_OK) {
-        return st;
+        return st == MPS_E_FULL ? MPS_OK : st;
     }
     mps_fresh_copy(block != 0 ? mps_region_at(&tx->seg->region, block) : t->small, r->data, nbytes);
     mps_crash_point();

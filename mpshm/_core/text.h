@@ -71,7 +71,7 @@ mps_status mps_text_replace(mps_seg *seg, mps_door door, mps_off off, const mps_
 mps_status mps_text_reset(mps_seg *seg, mps_door door, mps_off off, const mps_chars *chars);
 /* Room for n characters of the present width. */
 mps_status mps_text_reserve(mps_seg *seg, mps_door door, mps_off off, uint64_t n);
-/* Gives back what memory is not in use. */
+/* Gives back what memory is not in use, if there is room to move to. */
 mps_status mps_text_trim(mps_seg *seg, mps_door door, mps_off off);
 
 /* Kind hooks. */

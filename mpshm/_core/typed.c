@@ -283,7 +283,8 @@ static mps_status trim(mps_tx *tx, mps_typed *t, mps_typed_reach *r)
         return MPS_OK;
     }
     if (r->length > 0) {
-        return move_all(tx, t, r, r->length);
+        mps_status st = move_all(tx, t, r, r->length);
+        return st == MPS_E_FULL ? MPS_OK : st;
     }
     mps_status st = is_alone(tx, t);
     if (st != MPS_OK) {

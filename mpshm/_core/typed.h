@@ -95,7 +95,7 @@ mps_status mps_typed_replace(mps_seg *seg, mps_door door, mps_off off, const voi
 mps_status mps_typed_resize(mps_seg *seg, mps_door door, mps_off off, uint64_t n);
 /* Room for n items in all. */
 mps_status mps_typed_reserve(mps_seg *seg, mps_door door, mps_off off, uint64_t n);
-/* Gives back what memory is not in use. */
+/* Gives back what memory is not in use, if there is room to move to. */
 mps_status mps_typed_trim(mps_seg *seg, mps_door door, mps_off off);
 /* The raw object (0: none yet), to which this process refers from now on, one local count, and the length. */
 mps_status mps_typed_data(mps_seg *seg, mps_door door, mps_off off, mps_off *raw, uint64_t *length);

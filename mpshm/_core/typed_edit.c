@@ -198,8 +198,8 @@ mps_status mps_typed_pop(mps_seg *seg, mps_door door, mps_off off, int64_t index
     return mps_typed_finish(&tx, st);
 }
 
-static mps_status assign_stepped(mps_tx *tx, const mps_typed_reach *r, int64_t start, int64_t step, const uint8_t *items,
-                                 uint64_t n)
+static mps_status assign_stepped(mps_tx *tx, const mps_typed_reach *r, int64_t start, int64_t step,
+                                 const uint8_t *items, uint64_t n)
 {
     mps_status st = MPS_OK;
     uint64_t at = (uint64_t)start, size = r->itemsize;

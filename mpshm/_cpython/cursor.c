@@ -34,9 +34,7 @@ PyObject *mpy_cursor_fail(mpy_handle *list, mps_status st, const char *tried)
 {
     switch (st) {
     case MPS_E_STALE:
-    case MPS_E_TYPE:
-        PyErr_SetString(PyExc_ReferenceError, "the cursor's item was taken out of its list");
-        return NULL;
+    case MPS_E_TYPE: PyErr_SetString(PyExc_ReferenceError, "the cursor's item was taken out of its list"); return NULL;
     case MPS_E_RANGE: PyErr_SetString(PyExc_IndexError, "the end of the list: there is no item"); return NULL;
     case MPS_E_INVAL:
         PyErr_SetString(PyExc_ValueError, "the cursor is of another list, or in no order with the others");
@@ -321,8 +319,7 @@ static PyObject *cursor_compare(PyObject *self, PyObject *other, int how)
     }
     const mpy_cursor *a = cursor_of(self);
     const mpy_cursor *b = cursor_of(other);
-    bool same =
-        list_of(a)->seg == list_of(b)->seg && a->place.node == b->place.node && a->place.id == b->place.id;
+    bool same = list_of(a)->seg == list_of(b)->seg && a->place.node == b->place.node && a->place.id == b->place.id;
     return PyBool_FromLong(same == (how == Py_EQ));
 }
 

@@ -126,7 +126,7 @@ static PyObject *linked_subscript(PyObject *self, PyObject *key)
 {
     int64_t index = 0;
     if (!PyIndex_Check(key)) {
-        return PyObject_CallMethod(self, "_get", "O", key);
+        return PyObject_CallMethod(self, "_get", "(O)", key);
     }
     return as_index(key, &index) < 0 ? NULL : get(mpy_handle_of(self), index);
 }
@@ -136,7 +136,7 @@ static int linked_ass_subscript(PyObject *self, PyObject *key, PyObject *value)
     mpy_handle *h = mpy_handle_of(self);
     int64_t index = 0;
     if (!PyIndex_Check(key)) {
-        PyObject *done = value == NULL ? PyObject_CallMethod(self, "_del", "O", key)
+        PyObject *done = value == NULL ? PyObject_CallMethod(self, "_del", "(O)", key)
                                        : PyObject_CallMethod(self, "_set", "OO", key, value);
         Py_XDECREF(done);
         return done == NULL ? -1 : 0;
@@ -217,8 +217,7 @@ static PyObject *linked_places(PyObject *self, PyObject *unused)
     if (take_snapshot(h, &snap, &cursors) < 0) {
         return NULL;
     }
-    PyObject *places =
-        PyBytes_FromStringAndSize((const char *)cursors, (Py_ssize_t)(snap.n_items * sizeof *cursors));
+    PyObject *places = PyBytes_FromStringAndSize((const char *)cursors, (Py_ssize_t)(snap.n_items * sizeof *cursors));
     free(cursors);
     PyObject *items = mpy_snap_list(h, &snap);
     if (items == NULL || places == NULL) {
@@ -236,8 +235,7 @@ static PyObject *linked_place(PyObject *self, PyObject *const *args, Py_ssize_t 
     if (!mpy_count_args("_place", n, 2, 2) || mpy_as_ssize(args[1], &index) < 0) {
         return NULL;
     }
-    if (!PyBytes_CheckExact(args[0]) || index < 0 ||
-        index >= PyBytes_GET_SIZE(args[0]) / (Py_ssize_t)sizeof cursor) {
+    if (!PyBytes_CheckExact(args[0]) || index < 0 || index >= PyBytes_GET_SIZE(args[0]) / (Py_ssize_t)sizeof cursor) {
         return PyErr_Format(PyExc_ValueError, "_place() takes what _places() gave, and an index");
     }
     memcpy(&cursor, PyBytes_AS_STRING(args[0]) + (size_t)index * sizeof cursor, sizeof cursor);
@@ -338,8 +336,7 @@ static PyObject *linked_clear(PyObject *self, PyObject *unused)
 static PyMethodDef linked_methods[] = {
     {"append", linked_append, METH_O, "append($self, item, /)\n--\n\nPut an item at the end."},
     {"appendleft", linked_appendleft, METH_O, "appendleft($self, item, /)\n--\n\nPut an item at the beginning."},
-    {"extend", linked_extend, METH_O,
-     "extend($self, iterable, /)\n--\n\nPut all these items at the end, in one step."},
+    {"extend", linked_extend, METH_O, "extend($self, iterable, /)\n--\n\nPut all these items at the end, in one step."},
     {"insert", MPY_FUNCTION(linked_insert), METH_FASTCALL,
      "insert($self, index, item, /)\n--\n\nPut an item before index."},
     {"pop", MPY_FUNCTION(linked_pop), METH_FASTCALL,

@@ -67,7 +67,9 @@ static PyObject *made_of(const mps_chars *chars)
     if (chars->bytes) {
         return PyBytes_FromStringAndSize(chars->data, (Py_ssize_t)chars->n);
     }
-    return mpy_decode_text(chars->width == 1 ? MPS_TAG_ASCII : chars->width == 2 ? MPS_TAG_UCS2 : MPS_TAG_UCS4,
+    return mpy_decode_text(chars->width == 1   ? MPS_TAG_ASCII
+                           : chars->width == 2 ? MPS_TAG_UCS2
+                                               : MPS_TAG_UCS4,
                            chars->data, chars->n * chars->width);
 }
 
@@ -291,8 +293,7 @@ static PyMethodDef string_methods[] = {
      "_whole($self, /)\n--\n\nAll of it at one moment, and a number that is another after every change."},
     {"_assign", MPY_FUNCTION(string_assign), METH_FASTCALL,
      "_assign($self, slice, value, /)\n--\n\nReplace a slice, whose step does not count."},
-    {"_put", MPY_FUNCTION(string_put), METH_FASTCALL,
-     "_put($self, index, value, /)\n--\n\nReplace one character."},
+    {"_put", MPY_FUNCTION(string_put), METH_FASTCALL, "_put($self, index, value, /)\n--\n\nReplace one character."},
     {"_replace", MPY_FUNCTION(string_replace), METH_FASTCALL,
      "_replace($self, value, version, /)\n--\n\nMake value the whole content unless the version is another by now; "
      "whether it did."},

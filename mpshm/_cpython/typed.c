@@ -35,9 +35,7 @@ static PyObject *fail(mpy_handle *h, mps_status st, const char *tried)
         return NULL;
     case MPS_E_INVAL: PyErr_SetString(PyExc_IndexError, "vector already at its maximum size"); return NULL;
     case MPS_E_RANGE: PyErr_SetString(PyExc_IndexError, "vector index out of range"); return NULL;
-    case MPS_E_TYPE:
-        PyErr_SetString(PyExc_TypeError, "a Vector is made with a dtype, which stays");
-        return NULL;
+    case MPS_E_TYPE: PyErr_SetString(PyExc_TypeError, "a Vector is made with a dtype, which stays"); return NULL;
     default: return mpy_fail(h, st, tried);
     }
 }
@@ -200,7 +198,7 @@ static PyObject *vector_subscript(PyObject *self, PyObject *key)
 {
     int64_t index = 0;
     if (mps_unlikely(!PyIndex_Check(key))) {
-        return PyObject_CallMethod(self, "_get", "O", key);
+        return PyObject_CallMethod(self, "_get", "(O)", key);
     }
     return as_index(key, &index) < 0 ? NULL : get(mpy_handle_of(self), index);
 }
@@ -224,7 +222,7 @@ static int vector_ass_subscript(PyObject *self, PyObject *key, PyObject *value)
     int64_t index = 0;
     uint64_t item = 0;
     if (value == NULL) {
-        return discard(PyObject_CallMethod(self, "_del", "O", key));
+        return discard(PyObject_CallMethod(self, "_del", "(O)", key));
     }
     if (mps_unlikely(form_of(h, &form) < 0)) {
         return -1;
@@ -254,7 +252,7 @@ static PyObject *vector_append(PyObject *self, PyObject *value)
     }
     int done = encode(form.code, value, &item);
     if (done <= 0) {
-        return done < 0 ? NULL : PyObject_CallMethod(self, "_append", "O", value);
+        return done < 0 ? NULL : PyObject_CallMethod(self, "_append", "(O)", value);
     }
     mps_status st = MPS_OK;
     do {
@@ -385,9 +383,8 @@ static PyObject *vector_assign(PyObject *self, PyObject *const *args, Py_ssize_t
     } while (st != MPS_OK && again(h, &st));
     PyBuffer_Release(&view);
     if (st == MPS_E_CHANGED) {
-        return PyErr_Format(PyExc_ValueError,
-                            "attempt to assign sequence of size %zd to extended slice of size %zd", (Py_ssize_t)n,
-                            (Py_ssize_t)found);
+        return PyErr_Format(PyExc_ValueError, "attempt to assign sequence of size %zd to extended slice of size %zd",
+                            (Py_ssize_t)n, (Py_ssize_t)found);
     }
     return none_or(h, st, "set items of a");
 }
@@ -427,8 +424,7 @@ static PyObject *vector_read(PyObject *self, PyObject *key)
         n = room;
         st = mps_typed_read(h->seg, MPS_DOOR_GIL, h->off, slice, PyByteArray_AS_STRING(bytes), &n, &version);
         if (st == MPS_E_RETRY || (st == MPS_OK && n < room)) {
-            if (n > PY_SSIZE_T_MAX / form.itemsize ||
-                PyByteArray_Resize(bytes, (Py_ssize_t)(n * form.itemsize)) < 0) {
+            if (n > PY_SSIZE_T_MAX / form.itemsize || PyByteArray_Resize(bytes, (Py_ssize_t)(n * form.itemsize)) < 0) {
                 Py_CLEAR(bytes);
                 PyErr_NoMemory();
             }
@@ -551,8 +547,7 @@ static PyObject *vector_setup(PyObject *self, PyObject *const *args, Py_ssize_t 
     if (itemsize == (unsigned long)-1 && PyErr_Occurred()) {
         return NULL;
     }
-    Py_UCS4 code =
-        PyUnicode_Check(args[2]) && PyUnicode_GET_LENGTH(args[2]) == 1 ? PyUnicode_READ_CHAR(args[2], 0) : 0;
+    Py_UCS4 code = PyUnicode_Check(args[2]) && PyUnicode_GET_LENGTH(args[2]) == 1 ? PyUnicode_READ_CHAR(args[2], 0) : 0;
     mps_typed_form form = {(uint32_t)Py_MIN(itemsize, UINT32_MAX), code, MPS_TYPED_NO_LIMIT};
     if (args[3] != Py_None) {
         Py_ssize_t most = PyLong_AsSsize_t(args[3]);

@@ -74,7 +74,13 @@ def use(shared: object) -> None:
     elif isinstance(shared, mpshm.Dict):
         shared["used afterwards"] = 1
         assert shared.pop("used afterwards") == 1
-    elif isinstance(shared, mpshm.List):
+    elif isinstance(shared, mpshm.Vector):
+        shared.insert(0, shared.dtype.type())
+        shared.pop(0)
+    elif isinstance(shared, mpshm.String):
+        shared.insert(0, b"!" if shared.is_bytes else "!")
+        del shared[0]
+    elif isinstance(shared, (mpshm.List, mpshm.LinkedList)):
         shared.append(1)
         assert shared.pop() == 1
 
