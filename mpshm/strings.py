@@ -204,22 +204,22 @@ class String(Shared, _types.String):
         return self
 
     def __eq__(self, other: object) -> bool:
-        return _compare(self, other, "__eq__")
+        return _compare(self, other, "__eq__")  # type: ignore[no-any-return]
 
     def __ne__(self, other: object) -> bool:
-        return _compare(self, other, "__ne__")
+        return _compare(self, other, "__ne__")  # type: ignore[no-any-return]
 
     def __lt__(self, other: Any) -> bool:
-        return _compare(self, other, "__lt__")
+        return _compare(self, other, "__lt__")  # type: ignore[no-any-return]
 
     def __le__(self, other: Any) -> bool:
-        return _compare(self, other, "__le__")
+        return _compare(self, other, "__le__")  # type: ignore[no-any-return]
 
     def __gt__(self, other: Any) -> bool:
-        return _compare(self, other, "__gt__")
+        return _compare(self, other, "__gt__")  # type: ignore[no-any-return]
 
     def __ge__(self, other: Any) -> bool:
-        return _compare(self, other, "__ge__")
+        return _compare(self, other, "__ge__")  # type: ignore[no-any-return]
 
 
 def _plain(value: Any) -> Any:
@@ -227,17 +227,19 @@ def _plain(value: Any) -> Any:
     return value._whole()[0] if isinstance(value, String) else value
 
 
-def _compare(string: String, other: object, how: str) -> bool:
+def _compare(string: String, other: object, how: str) -> Any:
     own, content = string._whole()[0], _plain(other)
     if isinstance(own, bytes) and isinstance(content, (bytearray, memoryview)):
         content = bytes(content)
     if type(own) is not type(content) and not isinstance(content, type(own)):
         return NotImplemented
-    return getattr(own, how)(content)  # type: ignore[no-any-return]
+    return getattr(own, how)(content)
 
 
 def _set_stepped(all_: Any, key: slice, value: Any) -> Any:
-    items = list(all_)
+    if len(value) == 0:
+        return _without(all_, key)
+    items: Any = list(all_)
     items[key] = value
     return "".join(items) if isinstance(all_, str) else bytes(items)
 

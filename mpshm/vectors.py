@@ -231,6 +231,8 @@ class Vector(Shared, _types.Vector):
         items = self._items(value, 0)
         if items.ndim == 0:
             self._fill(key, self._bytes(items))
+        elif len(items) == 0:
+            del self[key]
         else:
             self._assign(key, self._bytes(items))
 

@@ -145,6 +145,13 @@ static inline int encode(uint32_t code, PyObject *obj, uint64_t *item)
     return good ? 1 : -1;
 }
 
+/* Whether a key is one place; arrays, some of which have an __index__, are many. */
+static inline bool is_one(PyObject *key)
+{
+    const PyMappingMethods *mapping = Py_TYPE(key)->tp_as_mapping;
+    return PyLong_CheckExact(key) || (PyIndex_Check(key) && (mapping == NULL || mapping->mp_length == NULL));
+}
+
 static int as_index(PyObject *key, int64_t *index)
 {
     if (mps_likely(PyLong_CheckExact(key)) && mps_likely(mpy_small_int(key, index))) {
@@ -197,7 +204,7 @@ static PyObject *get(mpy_handle *h, int64_t index)
 static PyObject *vector_subscript(PyObject *self, PyObject *key)
 {
     int64_t index = 0;
-    if (mps_unlikely(!PyIndex_Check(key))) {
+    if (mps_unlikely(!is_one(key))) {
         return PyObject_CallMethod(self, "_get", "(O)", key);
     }
     return as_index(key, &index) < 0 ? NULL : get(mpy_handle_of(self), index);
@@ -227,7 +234,7 @@ static int vector_ass_subscript(PyObject *self, PyObject *key, PyObject *value)
     if (mps_unlikely(form_of(h, &form) < 0)) {
         return -1;
     }
-    bool one = PyIndex_Check(key) != 0;
+    bool one = is_one(key);
     int done = one ? encode(form.code, value, &item) : 0;
     if (done <= 0) {
         return done < 0 ? -1 : discard(PyObject_CallMethod(self, "_set", "OO", key, value));
