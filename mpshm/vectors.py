@@ -276,6 +276,8 @@ class Vector(Shared, _types.Vector):
             source = list(source)
         elif isinstance(source, (_types.Handle, set, frozenset, dict)):
             source = list(source)  # type: ignore[arg-type]
+        elif isinstance(source, tuple) and (least or not source):
+            source = list(source)  # else it would be one record
         items = _numpy().asarray(source, self.dtype)
         if not least <= items.ndim <= 1:
             kind = "a sequence of items" if items.ndim == 0 else "one-dimensional"

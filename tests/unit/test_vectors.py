@@ -66,6 +66,11 @@ def test_made_of(manager):
     assert manager.vector("i4", manager.list([4, 5])) == [4, 5]
     assert mpshm.Vector("i4", [1]) == [1]
     assert len(mpshm.Vector("i4")) == 0
+    records = manager.vector([("a", "i4"), ("b", "f8")])
+    records.extend(((1, 2.0), (3, 4.0)))
+    records[0] = (5, 6.0)
+    records[1:] = (7, 8.0)
+    assert records.tolist() == [(5, 6.0), (7, 8.0)]
     with pytest.raises(ValueError, match="not -1"):
         manager.vector("i4", -1)
     with pytest.raises(ValueError, match="one-dimensional"):
