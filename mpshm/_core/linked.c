@@ -4,6 +4,8 @@
 
 #include "refs.h"
 
+#define OWNER_TRIES 1000u /* walks to the end of a list that others change meanwhile */
+
 /* ---- finding ---- */
 
 /* Whether the nodes from this one on lead to the end of l: MPS_OK, MPS_E_TYPE when to that of another, MPS_E_STALE when to none. *end: where
@@ -194,7 +196,7 @@ static mps_status owner(mps_tx *tx, const mps_cursor *cursor, mps_off *list)
 mps_status mps_linked_owner(mps_seg *seg, mps_door door, const mps_cursor *cursor, mps_off *list)
 {
     mps_status st = MPS_E_RETRY;
-    for (unsigned n = 0; n < MPS_READ_TRIES && st == MPS_E_RETRY; n++) {
+    for (unsigned n = 0; n < OWNER_TRIES && st == MPS_E_RETRY; n++) {
         mps_tx tx;
         st = mps_tx_begin(seg, &tx, door);
         if (st != MPS_OK) {

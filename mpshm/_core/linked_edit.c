@@ -84,7 +84,7 @@ static inline mps_status link_in(mps_tx *tx, mps_linked *l, mps_link *to, mps_li
 
 static mps_status insert(mps_tx *tx, mps_linked *l, mps_link *to, const mps_enc *values, uint64_t n, mps_cursor *made)
 {
-    uint64_t id;
+    uint64_t id = 0;
     mps_off first = 0, last = 0, node = 0;
     mps_link *prev = mps_link_prev(tx->seg, l, to);
     uint64_t count = mps_load64(&l->count);
@@ -272,7 +272,11 @@ mps_status mps_linked_empty(mps_tx *tx, mps_linked *l)
         return st;
     }
     mps_chain *chain = mps_region_at(&tx->seg->region, off);
-    *chain = (mps_chain){{.kind = MPS_KIND_LINKED_CHAIN}, mps_load64(&l->next), pool};
+    mps_fresh64((uint64_t *)(void *)&chain->mortal, MPS_KIND_LINKED_CHAIN);
+    mps_fresh64(&chain->mortal.next, 0);
+    mps_fresh64(&chain->mortal.cursor, 0);
+    mps_fresh64(&chain->first, mps_load64(&l->next));
+    mps_fresh64(&chain->pool, pool);
     mps_tx_set(tx, &last->next, 0);
     mps_tx_set(tx, &l->next, 0);
     mps_tx_set(tx, &l->prev, 0);
