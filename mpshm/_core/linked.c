@@ -27,7 +27,7 @@ static mps_status walk_to_end(mps_seg *seg, const mps_linked *l, mps_link *link,
             return MPS_E_TYPE;
         }
     }
-    return MPS_E_STALE;
+    return MPS_E_CORRUPT; /* round in a circle */
 }
 
 mps_status mps_linked_find(mps_seg *seg, mps_linked *l, const mps_cursor *cursor, mps_link **link)
@@ -181,6 +181,9 @@ static mps_status owner(mps_tx *tx, const mps_cursor *cursor, mps_off *list)
     mps_status st = walk_to_end(tx->seg, NULL, link, &end);
     if (mps_load64(&link->id) != cursor->id) {
         return MPS_E_STALE;
+    }
+    if (st == MPS_E_CORRUPT) {
+        return st;
     }
     if (st != MPS_E_TYPE || end < offsetof(mps_linked, prev)) {
         return MPS_E_RETRY;

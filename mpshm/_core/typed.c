@@ -91,10 +91,10 @@ mps_status mps_typed_capacity(mps_seg *seg, mps_door door, mps_off off, uint64_t
 }
 
 /* MPS_E_RETRY: the bytes make no sense, or somebody is writing. */
-static inline mps_status get_racy(mps_seg *seg, const mps_typed *t, int64_t index, void *item)
+static inline mps_status get_racy(mps_seg *seg, const mps_typed *t, uint64_t itemsize, int64_t index, void *item)
 {
-    uint64_t itemsize = mps_load32(&t->itemsize), length = mps_load64(&t->length), i, end;
-    if (mps_unlikely(itemsize - 1u >= MPS_TYPED_ITEM || length > MPS_RAW_MAX)) {
+    uint64_t length = mps_load64(&t->length), i, end;
+    if (mps_unlikely(mps_load32(&t->itemsize) != itemsize || length > MPS_RAW_MAX)) {
         return MPS_E_RETRY;
     }
     if (mps_unlikely(!mps_typed_clip(index, length, &i))) {
@@ -111,7 +111,7 @@ static inline mps_status get_racy(mps_seg *seg, const mps_typed *t, int64_t inde
     return MPS_OK;
 }
 
-static mps_status get_locked(mps_seg *seg, mps_door door, mps_typed *t, int64_t index, void *item)
+static mps_status get_locked(mps_seg *seg, mps_door door, mps_typed *t, uint64_t itemsize, int64_t index, void *item)
 {
     mps_tx tx;
     mps_typed_reach r;
@@ -122,7 +122,7 @@ static mps_status get_locked(mps_seg *seg, mps_door door, mps_typed *t, int64_t 
     }
     st = mps_tx_lock(&tx, &t->object.guard);
     if (st == MPS_OK) {
-        st = mps_typed_reach_get(seg, t, &r);
+        st = mps_typed_reach_sized(seg, t, itemsize, &r);
     }
     if (st == MPS_OK && !mps_typed_clip(index, r.length, &i)) {
         st = MPS_E_RANGE;
@@ -133,7 +133,7 @@ static mps_status get_locked(mps_seg *seg, mps_door door, mps_typed *t, int64_t 
     return mps_typed_finish(&tx, st);
 }
 
-mps_status mps_typed_get(mps_seg *seg, mps_door door, mps_off off, int64_t index, void *item)
+mps_status mps_typed_get(mps_seg *seg, mps_door door, mps_off off, uint64_t itemsize, int64_t index, void *item)
 {
     mps_typed *t = mps_typed_at(seg, off);
     for (unsigned n = 0; n < MPS_READ_TRIES && mps_likely(mps_load32(&seg->control->state) == MPS_STATE_READY); n++) {
@@ -142,7 +142,7 @@ mps_status mps_typed_get(mps_seg *seg, mps_door door, mps_off off, int64_t index
             mps_pause();
             continue;
         }
-        mps_status st = get_racy(seg, t, index, item);
+        mps_status st = get_racy(seg, t, itemsize, index, item);
         bool valid = mps_read_valid(&t->object.guard, seq);
         if (mps_likely(valid && st != MPS_E_RETRY)) {
             return st;
@@ -151,7 +151,7 @@ mps_status mps_typed_get(mps_seg *seg, mps_door door, mps_off off, int64_t index
             break;
         }
     }
-    return get_locked(seg, door, t, index, item);
+    return get_locked(seg, door, t, itemsize, index, item);
 }
 
 /* ---- room ---- */
@@ -264,7 +264,7 @@ mps_status mps_typed_reserve(mps_seg *seg, mps_door door, mps_off off, uint64_t 
     if (st != MPS_OK) {
         return st;
     }
-    st = mps_typed_enter(&tx, t, &r);
+    st = mps_typed_enter(&tx, t, 0, &r);
     if (st == MPS_OK) {
         mps_tx_write_begin(&tx, &t->object.guard);
         st = mps_typed_provide(&tx, t, &r, n, true);
@@ -304,7 +304,7 @@ mps_status mps_typed_trim(mps_seg *seg, mps_door door, mps_off off)
     if (st != MPS_OK) {
         return st;
     }
-    st = mps_typed_enter(&tx, t, &r);
+    st = mps_typed_enter(&tx, t, 0, &r);
     if (st == MPS_OK) {
         mps_tx_write_begin(&tx, &t->object.guard);
         tx.urgent = true; /* what it makes takes the place of more */
@@ -405,7 +405,7 @@ mps_status mps_typed_data(mps_seg *seg, mps_door door, mps_off off, mps_off *raw
 static mps_status pen_reach(mps_pen *pen)
 {
     mps_typed_reach r;
-    mps_status st = mps_typed_enter(&pen->tx, pen->typed, &r);
+    mps_status st = mps_typed_enter(&pen->tx, pen->typed, pen->expected, &r);
     if (st != MPS_OK) {
         (void)mps_tx_abort(&pen->tx);
         return st;
@@ -418,9 +418,10 @@ static mps_status pen_reach(mps_pen *pen)
     return MPS_OK;
 }
 
-mps_status mps_typed_open(mps_seg *seg, mps_door door, mps_off off, mps_pen *pen)
+mps_status mps_typed_open(mps_seg *seg, mps_door door, mps_off off, uint64_t itemsize, mps_pen *pen)
 {
     pen->typed = mps_typed_at(seg, off);
+    pen->expected = itemsize;
     mps_status st = mps_tx_begin(seg, &pen->tx, door);
     if (st != MPS_OK) {
         return st;

@@ -61,6 +61,7 @@ typedef struct mps_typed_form {
 
 /* All of these are whole operations, off the vector's, statuses as in table.h; besides:
  * MPS_E_TYPE    the vector has no form yet
+ * MPS_E_CORRUPT items are not of the itemsize that the caller goes by, which was the form's before
  * MPS_E_EXISTS  the data would have to move, but others refer to it
  * MPS_E_INVAL   longer than maxlen
  * MPS_E_RANGE   no such item */
@@ -73,24 +74,27 @@ mps_status mps_typed_words(mps_seg *seg, mps_door door, mps_off off, mps_copy *o
 mps_status mps_typed_len(mps_seg *seg, mps_door door, mps_off off, uint64_t *n);
 mps_status mps_typed_capacity(mps_seg *seg, mps_door door, mps_off off, uint64_t *n);
 /* item: itemsize bytes. index may be negative. */
-mps_status mps_typed_get(mps_seg *seg, mps_door door, mps_off off, int64_t index, void *item);
-mps_status mps_typed_set(mps_seg *seg, mps_door door, mps_off off, int64_t index, const void *item);
+mps_status mps_typed_get(mps_seg *seg, mps_door door, mps_off off, uint64_t itemsize, int64_t index, void *item);
+mps_status mps_typed_set(mps_seg *seg, mps_door door, mps_off off, uint64_t itemsize, int64_t index, const void *item);
 /* n items at the end, in one change. */
-mps_status mps_typed_push(mps_seg *seg, mps_door door, mps_off off, const void *items, uint64_t n);
+mps_status mps_typed_push(mps_seg *seg, mps_door door, mps_off off, uint64_t itemsize, const void *items, uint64_t n);
 /* Takes an item out, and copies it if item is not NULL. */
-mps_status mps_typed_pop(mps_seg *seg, mps_door door, mps_off off, int64_t index, void *item);
+mps_status mps_typed_pop(mps_seg *seg, mps_door door, mps_off off, uint64_t itemsize, int64_t index, void *item);
 /* A slice's items at one moment, as many as *n says there is room for: MPS_E_RETRY and how many there are if that is too few. */
-mps_status mps_typed_read(mps_seg *seg, mps_door door, mps_off off, mps_slice slice, void *items, uint64_t *n,
-                          uint32_t *version);
+mps_status mps_typed_read(mps_seg *seg, mps_door door, mps_off off, uint64_t itemsize, mps_slice slice, void *items,
+                          uint64_t *n, uint32_t *version);
 /* Replaces a slice: any n for step 1; otherwise n must be the slice's length, else MPS_E_CHANGED and *found that length. */
-mps_status mps_typed_assign(mps_seg *seg, mps_door door, mps_off off, mps_slice slice, const void *items, uint64_t n,
-                            uint64_t *found);
+mps_status mps_typed_assign(mps_seg *seg, mps_door door, mps_off off, uint64_t itemsize, mps_slice slice,
+                            const void *items, uint64_t n, uint64_t *found);
 /* Sets every item of a slice to one. */
-mps_status mps_typed_fill(mps_seg *seg, mps_door door, mps_off off, mps_slice slice, const void *item);
+mps_status mps_typed_fill(mps_seg *seg, mps_door door, mps_off off, uint64_t itemsize, mps_slice slice,
+                          const void *item);
 /* Puts items in before index, which is clipped. */
-mps_status mps_typed_insert(mps_seg *seg, mps_door door, mps_off off, int64_t index, const void *items, uint64_t n);
+mps_status mps_typed_insert(mps_seg *seg, mps_door door, mps_off off, uint64_t itemsize, int64_t index,
+                            const void *items, uint64_t n);
 /* Makes n items the whole content if the guard's sequence still is `version`: else MPS_E_CHANGED. */
-mps_status mps_typed_replace(mps_seg *seg, mps_door door, mps_off off, const void *items, uint64_t n, uint32_t version);
+mps_status mps_typed_replace(mps_seg *seg, mps_door door, mps_off off, uint64_t itemsize, const void *items, uint64_t n,
+                             uint32_t version);
 /* Cuts off, or adds items of zero bytes. */
 mps_status mps_typed_resize(mps_seg *seg, mps_door door, mps_off off, uint64_t n);
 /* Room for n items in all. */
@@ -108,10 +112,11 @@ typedef struct mps_pen {
     mps_typed *typed;
     uint8_t *items;
     uint64_t length, capacity;
-    uint64_t itemsize;
+    uint64_t itemsize; /* 0: the guard was lost */
+    uint64_t expected; /* what itemsize has to be */
 } mps_pen;
 
-mps_status mps_typed_open(mps_seg *seg, mps_door door, mps_off off, mps_pen *pen);
+mps_status mps_typed_open(mps_seg *seg, mps_door door, mps_off off, uint64_t itemsize, mps_pen *pen);
 /* Room for one more item, which lets go of the guard for a moment. After a failure the pen may be tried again, and is to be closed. */
 mps_status mps_pen_grow(mps_pen *pen);
 void mps_typed_close(mps_pen *pen);

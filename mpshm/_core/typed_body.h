@@ -61,14 +61,21 @@ static inline mps_status mps_typed_reach_get(mps_seg *seg, const mps_typed *t, m
                : MPS_E_CORRUPT;
 }
 
+/* The same for one who goes by that itemsize: he has buffers for it (0: none). */
+static inline mps_status mps_typed_reach_sized(mps_seg *seg, const mps_typed *t, uint64_t itemsize, mps_typed_reach *r)
+{
+    mps_status st = mps_typed_reach_get(seg, t, r);
+    return mps_likely(st != MPS_OK || itemsize == 0 || r->itemsize == itemsize) ? st : MPS_E_CORRUPT;
+}
+
 /* Takes the guard for a change, unless somebody else holds the user's lock, and looks. */
-static inline mps_status mps_typed_enter(mps_tx *tx, mps_typed *t, mps_typed_reach *r)
+static inline mps_status mps_typed_enter(mps_tx *tx, mps_typed *t, uint64_t itemsize, mps_typed_reach *r)
 {
     mps_status st = mps_tx_lock(tx, &t->object.guard);
     if (mps_likely(st == MPS_OK)) {
         st = mps_userlock_pass(tx->seg, &t->object.user);
     }
-    return mps_likely(st == MPS_OK) ? mps_typed_reach_get(tx->seg, t, r) : st;
+    return mps_likely(st == MPS_OK) ? mps_typed_reach_sized(tx->seg, t, itemsize, r) : st;
 }
 
 static inline mps_status mps_typed_finish(mps_tx *tx, mps_status st)

@@ -29,7 +29,7 @@ mps_status mps_typed_put(mps_tx *tx, const mps_typed_reach *r, uint64_t i, const
     return MPS_OK;
 }
 
-mps_status mps_typed_set(mps_seg *seg, mps_door door, mps_off off, int64_t index, const void *item)
+mps_status mps_typed_set(mps_seg *seg, mps_door door, mps_off off, uint64_t itemsize, int64_t index, const void *item)
 {
     mps_typed *t = mps_typed_at(seg, off);
     mps_tx tx;
@@ -39,7 +39,7 @@ mps_status mps_typed_set(mps_seg *seg, mps_door door, mps_off off, int64_t index
     if (mps_unlikely(st != MPS_OK)) {
         return st;
     }
-    st = mps_typed_enter(&tx, t, &r);
+    st = mps_typed_enter(&tx, t, itemsize, &r);
     if (mps_likely(st == MPS_OK)) {
         if (mps_likely(mps_typed_clip(index, r.length, &i))) {
             mps_tx_write_begin(&tx, &t->object.guard);
@@ -71,7 +71,7 @@ static inline mps_status push(mps_tx *tx, mps_typed *t, mps_typed_reach *r, cons
     return MPS_OK;
 }
 
-mps_status mps_typed_push(mps_seg *seg, mps_door door, mps_off off, const void *items, uint64_t n)
+mps_status mps_typed_push(mps_seg *seg, mps_door door, mps_off off, uint64_t itemsize, const void *items, uint64_t n)
 {
     mps_typed *t = mps_typed_at(seg, off);
     mps_tx tx;
@@ -80,7 +80,7 @@ mps_status mps_typed_push(mps_seg *seg, mps_door door, mps_off off, const void *
     if (mps_unlikely(st != MPS_OK)) {
         return st;
     }
-    st = mps_typed_enter(&tx, t, &r);
+    st = mps_typed_enter(&tx, t, itemsize, &r);
     if (mps_likely(st == MPS_OK)) {
         st = push(&tx, t, &r, items, n);
     }
@@ -112,7 +112,7 @@ mps_status mps_typed_resize(mps_seg *seg, mps_door door, mps_off off, uint64_t n
     if (st != MPS_OK) {
         return st;
     }
-    st = mps_typed_enter(&tx, t, &r);
+    st = mps_typed_enter(&tx, t, 0, &r);
     if (st == MPS_OK) {
         mps_tx_write_begin(&tx, &t->object.guard);
         st = resize(&tx, t, &r, n);
@@ -174,7 +174,7 @@ static mps_status splice(mps_tx *tx, mps_typed *t, mps_typed_reach *r, uint64_t 
     return st;
 }
 
-mps_status mps_typed_pop(mps_seg *seg, mps_door door, mps_off off, int64_t index, void *item)
+mps_status mps_typed_pop(mps_seg *seg, mps_door door, mps_off off, uint64_t itemsize, int64_t index, void *item)
 {
     mps_typed *t = mps_typed_at(seg, off);
     mps_tx tx;
@@ -184,7 +184,7 @@ mps_status mps_typed_pop(mps_seg *seg, mps_door door, mps_off off, int64_t index
     if (mps_unlikely(st != MPS_OK)) {
         return st;
     }
-    st = mps_typed_enter(&tx, t, &r);
+    st = mps_typed_enter(&tx, t, itemsize, &r);
     if (mps_likely(st == MPS_OK)) {
         st = mps_typed_clip(index, r.length, &i) ? MPS_OK : MPS_E_RANGE;
     }
@@ -209,12 +209,12 @@ static mps_status assign_stepped(mps_tx *tx, const mps_typed_reach *r, int64_t s
     return st;
 }
 
-static mps_status assign(mps_tx *tx, mps_typed *t, const mps_slice *slice, const void *items, uint64_t n,
-                         uint64_t *found)
+static mps_status assign(mps_tx *tx, mps_typed *t, uint64_t itemsize, const mps_slice *slice, const void *items,
+                         uint64_t n, uint64_t *found)
 {
     mps_typed_reach r;
     int64_t start, stop, step;
-    mps_status st = mps_typed_enter(tx, t, &r);
+    mps_status st = mps_typed_enter(tx, t, itemsize, &r);
     if (st != MPS_OK) {
         return st;
     }
@@ -229,15 +229,16 @@ static mps_status assign(mps_tx *tx, mps_typed *t, const mps_slice *slice, const
     return splice(tx, t, &r, (uint64_t)start, (uint64_t)start + *found, items, n);
 }
 
-mps_status mps_typed_assign(mps_seg *seg, mps_door door, mps_off off, mps_slice slice, const void *items, uint64_t n,
-                            uint64_t *found)
+mps_status mps_typed_assign(mps_seg *seg, mps_door door, mps_off off, uint64_t itemsize, mps_slice slice,
+                            const void *items, uint64_t n, uint64_t *found)
 {
     mps_tx tx;
     if (slice.step == 0) {
         return MPS_E_RANGE;
     }
     mps_status st = mps_tx_begin(seg, &tx, door);
-    return st == MPS_OK ? mps_typed_finish(&tx, assign(&tx, mps_typed_at(seg, off), &slice, items, n, found)) : st;
+    return st == MPS_OK ? mps_typed_finish(&tx, assign(&tx, mps_typed_at(seg, off), itemsize, &slice, items, n, found))
+                        : st;
 }
 
 /* As splice, for one item many times over. */
@@ -255,11 +256,11 @@ static mps_status fill_run(mps_tx *tx, mps_typed *t, mps_typed_reach *r, uint64_
     return st;
 }
 
-static mps_status fill(mps_tx *tx, mps_typed *t, const mps_slice *slice, const void *item)
+static mps_status fill(mps_tx *tx, mps_typed *t, uint64_t itemsize, const mps_slice *slice, const void *item)
 {
     mps_typed_reach r;
     int64_t start, stop, step;
-    mps_status st = mps_typed_enter(tx, t, &r);
+    mps_status st = mps_typed_enter(tx, t, itemsize, &r);
     if (st != MPS_OK) {
         return st;
     }
@@ -274,17 +275,19 @@ static mps_status fill(mps_tx *tx, mps_typed *t, const mps_slice *slice, const v
     return st;
 }
 
-mps_status mps_typed_fill(mps_seg *seg, mps_door door, mps_off off, mps_slice slice, const void *item)
+mps_status mps_typed_fill(mps_seg *seg, mps_door door, mps_off off, uint64_t itemsize, mps_slice slice,
+                          const void *item)
 {
     mps_tx tx;
     if (slice.step == 0) {
         return MPS_E_RANGE;
     }
     mps_status st = mps_tx_begin(seg, &tx, door);
-    return st == MPS_OK ? mps_typed_finish(&tx, fill(&tx, mps_typed_at(seg, off), &slice, item)) : st;
+    return st == MPS_OK ? mps_typed_finish(&tx, fill(&tx, mps_typed_at(seg, off), itemsize, &slice, item)) : st;
 }
 
-mps_status mps_typed_insert(mps_seg *seg, mps_door door, mps_off off, int64_t index, const void *items, uint64_t n)
+mps_status mps_typed_insert(mps_seg *seg, mps_door door, mps_off off, uint64_t itemsize, int64_t index,
+                            const void *items, uint64_t n)
 {
     mps_typed *t = mps_typed_at(seg, off);
     mps_tx tx;
@@ -293,7 +296,7 @@ mps_status mps_typed_insert(mps_seg *seg, mps_door door, mps_off off, int64_t in
     if (st != MPS_OK) {
         return st;
     }
-    st = mps_typed_enter(&tx, t, &r);
+    st = mps_typed_enter(&tx, t, itemsize, &r);
     if (st == MPS_OK) {
         int64_t length = (int64_t)r.length;
         int64_t i = index < 0 ? (index < -length ? 0 : index + length) : (index > length ? length : index);
@@ -303,7 +306,8 @@ mps_status mps_typed_insert(mps_seg *seg, mps_door door, mps_off off, int64_t in
     return mps_typed_finish(&tx, st);
 }
 
-mps_status mps_typed_replace(mps_seg *seg, mps_door door, mps_off off, const void *items, uint64_t n, uint32_t version)
+mps_status mps_typed_replace(mps_seg *seg, mps_door door, mps_off off, uint64_t itemsize, const void *items, uint64_t n,
+                             uint32_t version)
 {
     mps_typed *t = mps_typed_at(seg, off);
     mps_tx tx;
@@ -312,7 +316,7 @@ mps_status mps_typed_replace(mps_seg *seg, mps_door door, mps_off off, const voi
     if (st != MPS_OK) {
         return st;
     }
-    st = mps_typed_enter(&tx, t, &r);
+    st = mps_typed_enter(&tx, t, itemsize, &r);
     if (st == MPS_OK && mps_load32(&t->object.guard.seq) != version) {
         st = MPS_E_CHANGED;
     }
@@ -347,8 +351,8 @@ static mps_status copy_out(const mps_typed_reach *r, const mps_slice *slice, uin
     return MPS_OK;
 }
 
-mps_status mps_typed_read(mps_seg *seg, mps_door door, mps_off off, mps_slice slice, void *items, uint64_t *n,
-                          uint32_t *version)
+mps_status mps_typed_read(mps_seg *seg, mps_door door, mps_off off, uint64_t itemsize, mps_slice slice, void *items,
+                          uint64_t *n, uint32_t *version)
 {
     mps_typed *t = mps_typed_at(seg, off);
     mps_typed_reach r;
@@ -363,7 +367,7 @@ mps_status mps_typed_read(mps_seg *seg, mps_door door, mps_off off, mps_slice sl
             mps_pause();
             continue;
         }
-        mps_status st = mps_typed_reach_get(seg, t, &r);
+        mps_status st = mps_typed_reach_sized(seg, t, itemsize, &r);
         st = st == MPS_OK ? copy_out(&r, &slice, items, n) : st;
         if (mps_read_valid(&t->object.guard, *version)) {
             return st;
@@ -377,7 +381,7 @@ mps_status mps_typed_read(mps_seg *seg, mps_door door, mps_off off, mps_slice sl
     *n = room;
     st = mps_tx_lock(&tx, &t->object.guard);
     *version = mps_load32(&t->object.guard.seq);
-    st = st == MPS_OK ? mps_typed_reach_get(seg, t, &r) : st;
+    st = st == MPS_OK ? mps_typed_reach_sized(seg, t, itemsize, &r) : st;
     st = st == MPS_OK ? copy_out(&r, &slice, items, n) : st;
     return mps_typed_finish(&tx, st);
 }

@@ -172,7 +172,7 @@ static PyObject *get_bytes(mpy_handle *h, int64_t index, uint32_t itemsize)
         return NULL;
     }
     do {
-        st = mps_typed_get(h->seg, MPS_DOOR_GIL, h->off, index, PyByteArray_AS_STRING(bytes));
+        st = mps_typed_get(h->seg, MPS_DOOR_GIL, h->off, itemsize, index, PyByteArray_AS_STRING(bytes));
     } while (st != MPS_OK && mpy_again(h, &st));
     if (st != MPS_OK) {
         Py_DECREF(bytes);
@@ -196,7 +196,7 @@ static PyObject *get(mpy_handle *h, int64_t index)
     }
     mps_status st = MPS_OK;
     do {
-        st = mps_typed_get(h->seg, MPS_DOOR_GIL, h->off, index, &item);
+        st = mps_typed_get(h->seg, MPS_DOOR_GIL, h->off, form.itemsize, index, &item);
     } while (mps_unlikely(st != MPS_OK) && mpy_again(h, &st));
     return mps_likely(st == MPS_OK) ? decode(form.code, item) : fail(h, st, "get an item of a");
 }
@@ -235,7 +235,7 @@ static int vector_ass_subscript(PyObject *self, PyObject *key, PyObject *value)
         return -1;
     }
     bool one = is_one(key);
-    int done = one ? encode(form.code, value, &item) : 0;
+    int done = one && form.itemsize <= sizeof item ? encode(form.code, value, &item) : 0;
     if (done <= 0) {
         return done < 0 ? -1 : discard(PyObject_CallMethod(self, "_set", "OO", key, value));
     }
@@ -244,7 +244,7 @@ static int vector_ass_subscript(PyObject *self, PyObject *key, PyObject *value)
     }
     mps_status st = MPS_OK;
     do {
-        st = mps_typed_set(h->seg, MPS_DOOR_GIL, h->off, index, &item);
+        st = mps_typed_set(h->seg, MPS_DOOR_GIL, h->off, form.itemsize, index, &item);
     } while (mps_unlikely(st != MPS_OK) && mpy_again(h, &st));
     return mps_likely(st == MPS_OK) ? 0 : (fail(h, st, "set an item of a"), -1);
 }
@@ -257,13 +257,13 @@ static PyObject *vector_append(PyObject *self, PyObject *value)
     if (mps_unlikely(form_of(h, &form) < 0)) {
         return NULL;
     }
-    int done = encode(form.code, value, &item);
+    int done = form.itemsize <= sizeof item ? encode(form.code, value, &item) : 0;
     if (done <= 0) {
         return done < 0 ? NULL : PyObject_CallMethod(self, "_append", "(O)", value);
     }
     mps_status st = MPS_OK;
     do {
-        st = mps_typed_push(h->seg, MPS_DOOR_GIL, h->off, &item, 1);
+        st = mps_typed_push(h->seg, MPS_DOOR_GIL, h->off, form.itemsize, &item, 1);
     } while (mps_unlikely(st != MPS_OK) && again(h, &st));
     return none_or(h, st, "append to a");
 }
@@ -288,8 +288,9 @@ static PyObject *vector_put_bytes(PyObject *self, PyObject *const *args, Py_ssiz
     }
     mps_status st = MPS_OK;
     do {
-        st = view.len != (Py_ssize_t)form.itemsize ? MPS_E_TYPE
-                                                   : mps_typed_set(h->seg, MPS_DOOR_GIL, h->off, index, view.buf);
+        st = view.len != (Py_ssize_t)form.itemsize
+                 ? MPS_E_TYPE
+                 : mps_typed_set(h->seg, MPS_DOOR_GIL, h->off, form.itemsize, index, view.buf);
     } while (st != MPS_OK && mpy_again(h, &st));
     PyBuffer_Release(&view);
     return none_or(h, st, "set an item of a");
@@ -309,7 +310,7 @@ static PyObject *vector_pop_bytes(PyObject *self, PyObject *key)
         return NULL;
     }
     do {
-        st = mps_typed_pop(h->seg, MPS_DOOR_GIL, h->off, index, PyByteArray_AS_STRING(bytes));
+        st = mps_typed_pop(h->seg, MPS_DOOR_GIL, h->off, form.itemsize, index, PyByteArray_AS_STRING(bytes));
     } while (st != MPS_OK && again(h, &st));
     if (st == MPS_OK) {
         return bytes;
@@ -321,14 +322,13 @@ static PyObject *vector_pop_bytes(PyObject *self, PyObject *key)
 /* ---- many ---- */
 
 /* The buffer of a whole number of items: 0 or -1. */
-static int items_of(mpy_handle *h, PyObject *obj, Py_buffer *view, uint64_t *n)
+static int items_of(mpy_handle *h, PyObject *obj, mps_typed_form *form, Py_buffer *view, uint64_t *n)
 {
-    mps_typed_form form;
-    if (form_of(h, &form) < 0 || PyObject_GetBuffer(obj, view, PyBUF_SIMPLE) < 0) {
+    if (form_of(h, form) < 0 || PyObject_GetBuffer(obj, view, PyBUF_SIMPLE) < 0) {
         return -1;
     }
-    *n = (uint64_t)view->len / form.itemsize;
-    if (*n * form.itemsize == (uint64_t)view->len) {
+    *n = (uint64_t)view->len / form->itemsize;
+    if (*n * form->itemsize == (uint64_t)view->len) {
         return 0;
     }
     PyBuffer_Release(view);
@@ -339,14 +339,15 @@ static int items_of(mpy_handle *h, PyObject *obj, Py_buffer *view, uint64_t *n)
 static PyObject *vector_push(PyObject *self, PyObject *items)
 {
     mpy_handle *h = mpy_handle_of(self);
+    mps_typed_form form;
     Py_buffer view;
     uint64_t n = 0;
-    if (items_of(h, items, &view, &n) < 0) {
+    if (items_of(h, items, &form, &view, &n) < 0) {
         return NULL;
     }
     mps_status st = MPS_OK;
     do {
-        st = mps_typed_push(h->seg, MPS_DOOR_GIL, h->off, view.buf, n);
+        st = mps_typed_push(h->seg, MPS_DOOR_GIL, h->off, form.itemsize, view.buf, n);
     } while (st != MPS_OK && again(h, &st));
     PyBuffer_Release(&view);
     return none_or(h, st, "extend a");
@@ -356,18 +357,19 @@ static PyObject *vector_insert(PyObject *self, PyObject *const *args, Py_ssize_t
 {
     mpy_handle *h = mpy_handle_of(self);
     Py_ssize_t index = 0;
+    mps_typed_form form;
     Py_buffer view;
     uint64_t n = 0;
     if (!mpy_count_args("_insert", n_args, 2, 2)) {
         return NULL;
     }
     index = PyNumber_AsSsize_t(args[0], NULL);
-    if ((index == -1 && PyErr_Occurred()) || items_of(h, args[1], &view, &n) < 0) {
+    if ((index == -1 && PyErr_Occurred()) || items_of(h, args[1], &form, &view, &n) < 0) {
         return NULL;
     }
     mps_status st = MPS_OK;
     do {
-        st = mps_typed_insert(h->seg, MPS_DOOR_GIL, h->off, index, view.buf, n);
+        st = mps_typed_insert(h->seg, MPS_DOOR_GIL, h->off, form.itemsize, index, view.buf, n);
     } while (st != MPS_OK && again(h, &st));
     PyBuffer_Release(&view);
     return none_or(h, st, "insert into a");
@@ -377,16 +379,17 @@ static PyObject *vector_assign(PyObject *self, PyObject *const *args, Py_ssize_t
 {
     mpy_handle *h = mpy_handle_of(self);
     mps_slice slice;
+    mps_typed_form form;
     Py_buffer view;
     uint64_t n = 0;
     uint64_t found = 0;
     if (!mpy_count_args("_assign", n_args, 2, 2) || mpy_list_slice_of(args[0], &slice) < 0 ||
-        items_of(h, args[1], &view, &n) < 0) {
+        items_of(h, args[1], &form, &view, &n) < 0) {
         return NULL;
     }
     mps_status st = MPS_OK;
     do {
-        st = mps_typed_assign(h->seg, MPS_DOOR_GIL, h->off, slice, view.buf, n, &found);
+        st = mps_typed_assign(h->seg, MPS_DOOR_GIL, h->off, form.itemsize, slice, view.buf, n, &found);
     } while (st != MPS_OK && again(h, &st));
     PyBuffer_Release(&view);
     if (st == MPS_E_CHANGED) {
@@ -400,15 +403,16 @@ static PyObject *vector_fill(PyObject *self, PyObject *const *args, Py_ssize_t n
 {
     mpy_handle *h = mpy_handle_of(self);
     mps_slice slice;
+    mps_typed_form form;
     Py_buffer view;
     uint64_t n = 0;
     if (!mpy_count_args("_fill", n_args, 2, 2) || mpy_list_slice_of(args[0], &slice) < 0 ||
-        items_of(h, args[1], &view, &n) < 0) {
+        items_of(h, args[1], &form, &view, &n) < 0) {
         return NULL;
     }
     mps_status st = MPS_OK;
     do {
-        st = n != 1 ? MPS_E_TYPE : mps_typed_fill(h->seg, MPS_DOOR_GIL, h->off, slice, view.buf);
+        st = n != 1 ? MPS_E_TYPE : mps_typed_fill(h->seg, MPS_DOOR_GIL, h->off, form.itemsize, slice, view.buf);
     } while (st != MPS_OK && again(h, &st));
     PyBuffer_Release(&view);
     return none_or(h, st, "fill a");
@@ -429,7 +433,8 @@ static PyObject *vector_read(PyObject *self, PyObject *key)
     while (bytes != NULL && st != MPS_OK) {
         uint64_t room = (uint64_t)PyByteArray_GET_SIZE(bytes) / form.itemsize;
         n = room;
-        st = mps_typed_read(h->seg, MPS_DOOR_GIL, h->off, slice, PyByteArray_AS_STRING(bytes), &n, &version);
+        st = mps_typed_read(h->seg, MPS_DOOR_GIL, h->off, form.itemsize, slice, PyByteArray_AS_STRING(bytes), &n,
+                            &version);
         if (st == MPS_E_RETRY || (st == MPS_OK && n < room)) {
             if (n > PY_SSIZE_T_MAX / form.itemsize || PyByteArray_Resize(bytes, (Py_ssize_t)(n * form.itemsize)) < 0) {
                 Py_CLEAR(bytes);
@@ -448,18 +453,19 @@ static PyObject *vector_read(PyObject *self, PyObject *key)
 static PyObject *vector_replace(PyObject *self, PyObject *const *args, Py_ssize_t n_args)
 {
     mpy_handle *h = mpy_handle_of(self);
+    mps_typed_form form;
     Py_buffer view;
     uint64_t n = 0;
     if (!mpy_count_args("_replace", n_args, 2, 2)) {
         return NULL;
     }
     unsigned long version = PyLong_AsUnsignedLong(args[1]);
-    if ((version == (unsigned long)-1 && PyErr_Occurred()) || items_of(h, args[0], &view, &n) < 0) {
+    if ((version == (unsigned long)-1 && PyErr_Occurred()) || items_of(h, args[0], &form, &view, &n) < 0) {
         return NULL;
     }
     mps_status st = MPS_OK;
     do {
-        st = mps_typed_replace(h->seg, MPS_DOOR_GIL, h->off, view.buf, n, (uint32_t)version);
+        st = mps_typed_replace(h->seg, MPS_DOOR_GIL, h->off, form.itemsize, view.buf, n, (uint32_t)version);
     } while (st != MPS_OK && again(h, &st));
     PyBuffer_Release(&view);
     if (st != MPS_OK && st != MPS_E_CHANGED) {

@@ -40,28 +40,29 @@ static void on_vector(check_rng *rng)
         items[i][0] = items[i][1] = check_random(rng);
     }
     switch (check_below(rng, 10)) {
-    case 0: CHECK_OK(mps_typed_push(seg, door, t.vector, items, 1 + check_below(rng, 64))); break;
-    case 1: CHECK_OK(mps_typed_insert(seg, door, t.vector, (int64_t)check_below(rng, 50), items, 3)); break;
-    case 2: (void)mps_typed_set(seg, door, t.vector, (int64_t)check_below(rng, 50), items); break;
+    case 0: CHECK_OK(mps_typed_push(seg, door, t.vector, 16, items, 1 + check_below(rng, 64))); break;
+    case 1: CHECK_OK(mps_typed_insert(seg, door, t.vector, 16, (int64_t)check_below(rng, 50), items, 3)); break;
+    case 2: (void)mps_typed_set(seg, door, t.vector, 16, (int64_t)check_below(rng, 50), items); break;
     case 3:
-        st = mps_typed_pop(seg, door, t.vector, (int64_t)check_below(rng, 50), items);
+        st = mps_typed_pop(seg, door, t.vector, 16, (int64_t)check_below(rng, 50), items);
         CHECK(st == MPS_E_RANGE || items[0][0] == items[0][1]);
         break;
     case 4: CHECK_OK(mps_typed_resize(seg, door, t.vector, check_below(rng, 300))); break;
     case 5: CHECK_OK(mps_typed_trim(seg, door, t.vector)); break;
     case 6:
-        CHECK_OK(
-            mps_typed_assign(seg, door, t.vector, (mps_slice){.start = 5, .stop = 80, .step = 1}, items, 64, &found));
+        CHECK_OK(mps_typed_assign(seg, door, t.vector, 16, (mps_slice){.start = 5, .stop = 80, .step = 1}, items, 64,
+                                  &found));
         break;
     case 7:
-        st = mps_typed_read(seg, door, t.vector, (mps_slice){.start = 3, .stop = 67, .step = 1}, items, &n, &version);
+        st = mps_typed_read(seg, door, t.vector, 16, (mps_slice){.start = 3, .stop = 67, .step = 1}, items, &n,
+                            &version);
         CHECK_OK(st);
         for (uint64_t i = 0; i < n; i++) {
             CHECK(items[i][0] == items[i][1]);
         }
         break;
     default:
-        st = mps_typed_get(seg, door, t.vector, (int64_t)check_below(rng, 100), items);
+        st = mps_typed_get(seg, door, t.vector, 16, (int64_t)check_below(rng, 100), items);
         CHECK(st == MPS_E_RANGE || (st == MPS_OK && items[0][0] == items[0][1]));
     }
 }

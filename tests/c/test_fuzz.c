@@ -75,7 +75,7 @@ static void furnish(void)
     for (uint64_t i = 0; i < 60; i++) {
         mps_chars chars = {.data = "some text", .n = 9, .width = 1};
         thing_value(&t.w, &v, i);
-        CHECK_OK(mps_typed_push(seg, door, t.offs[6], &i, 1));
+        CHECK_OK(mps_typed_push(seg, door, t.offs[6], 8, &i, 1));
         CHECK_OK(mps_linked_insert(seg, door, t.offs[7], (mps_spot){.index = 0}, false, &v.enc, 1, NULL));
         CHECK_OK(mps_text_append(seg, door, t.offs[8], &chars));
         thing_key(&t.w, &k, i);
@@ -275,20 +275,19 @@ static void on_typed(mps_seg *seg, mps_off off)
     mps_copy copy;
     mps_pen pen;
     mps_copy_init(&copy);
-    /* a binding has looked at the item's size, which does not change; here it may be anything */
     if (mps_typed_form_get(seg, off, &form) != MPS_OK || form.itemsize > 8) {
         return;
     }
     switch (below(14)) {
     case 0: (void)mps_typed_len(seg, door, off, &found); break;
     case 1: (void)mps_typed_words(seg, door, off, &copy); break;
-    case 2: (void)mps_typed_set(seg, door, off, index, items); break;
-    case 3: (void)mps_typed_push(seg, door, off, items, n); break;
-    case 4: (void)mps_typed_pop(seg, door, off, index, items); break;
-    case 5: (void)mps_typed_read(seg, door, off, slice, items, &n, &version); break;
-    case 6: (void)mps_typed_assign(seg, door, off, slice, items, n, &found); break;
-    case 7: (void)mps_typed_fill(seg, door, off, slice, items); break;
-    case 8: (void)mps_typed_insert(seg, door, off, index, items, n); break;
+    case 2: (void)mps_typed_set(seg, door, off, form.itemsize, index, items); break;
+    case 3: (void)mps_typed_push(seg, door, off, form.itemsize, items, n); break;
+    case 4: (void)mps_typed_pop(seg, door, off, form.itemsize, index, items); break;
+    case 5: (void)mps_typed_read(seg, door, off, form.itemsize, slice, items, &n, &version); break;
+    case 6: (void)mps_typed_assign(seg, door, off, form.itemsize, slice, items, n, &found); break;
+    case 7: (void)mps_typed_fill(seg, door, off, form.itemsize, slice, items); break;
+    case 8: (void)mps_typed_insert(seg, door, off, form.itemsize, index, items, n); break;
     case 9: (void)mps_typed_resize(seg, door, off, below(4) == 0 ? below(100000) : below(100)); break;
     case 10: (void)mps_typed_trim(seg, door, off); break;
     case 11:
@@ -297,13 +296,13 @@ static void on_typed(mps_seg *seg, mps_off off)
         }
         break;
     case 12:
-        if (mps_typed_open(seg, door, off, &pen) == MPS_OK) {
-            for (n = below(100); n > 0 && pen.itemsize <= 8 && mps_pen_push(&pen, items) == MPS_OK; n--) {
+        if (mps_typed_open(seg, door, off, form.itemsize, &pen) == MPS_OK) {
+            for (n = below(100); n > 0 && mps_pen_push(&pen, items) == MPS_OK; n--) {
             }
             mps_typed_close(&pen);
         }
         break;
-    default: (void)mps_typed_get(seg, door, off, index, items);
+    default: (void)mps_typed_get(seg, door, off, form.itemsize, index, items);
     }
     forget(seg, &copy);
 }
