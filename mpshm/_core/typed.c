@@ -172,9 +172,9 @@ static mps_status is_alone(mps_tx *tx, const mps_typed *t)
 }
 
 /* Items that nbytes have room for, within the limit. */
-static uint64_t items_in(const mps_typed *t, uint64_t nbytes)
+static uint64_t items_in(const mps_typed *t, uint64_t nbytes, uint64_t itemsize)
 {
-    return mps_min64(nbytes / mps_load32(&t->itemsize), mps_typed_maxlen(t));
+    return mps_min64(nbytes / itemsize, mps_typed_maxlen(t));
 }
 
 static uint64_t bytes_of(mps_seg *seg, mps_off data)
@@ -182,11 +182,11 @@ static uint64_t bytes_of(mps_seg *seg, mps_off data)
     return mps_load64(&((const mps_raw *)mps_region_at(&seg->region, data))->nbytes);
 }
 
-mps_status mps_typed_swing(mps_tx *tx, mps_typed *t, uint64_t capacity, uint8_t **items)
+mps_status mps_typed_swing(mps_tx *tx, mps_typed *t, uint64_t itemsize, uint64_t capacity, uint8_t **items)
 {
     mps_off old = mps_load64(&t->data), data = 0;
     uint64_t nbytes;
-    if (__builtin_mul_overflow(capacity, (uint64_t)mps_load32(&t->itemsize), &nbytes)) {
+    if (__builtin_mul_overflow(capacity, itemsize, &nbytes)) {
         return MPS_E_TOOLARGE;
     }
     mps_status st = is_alone(tx, t);
@@ -204,7 +204,7 @@ mps_status mps_typed_swing(mps_tx *tx, mps_typed *t, uint64_t capacity, uint8_t 
         return MPS_E_CORRUPT;
     }
     mps_tx_set(tx, &t->data, data);
-    mps_tx_set(tx, &t->capacity, items_in(t, bytes_of(tx->seg, data)));
+    mps_tx_set(tx, &t->capacity, items_in(t, bytes_of(tx->seg, data), itemsize));
     return old != 0 ? mps_object_decref(tx, old) : MPS_OK;
 }
 
@@ -212,7 +212,7 @@ mps_status mps_typed_swing(mps_tx *tx, mps_typed *t, uint64_t capacity, uint8_t 
 static mps_status move_all(mps_tx *tx, mps_typed *t, mps_typed_reach *r, uint64_t capacity)
 {
     uint8_t *items;
-    mps_status st = mps_typed_swing(tx, t, capacity, &items);
+    mps_status st = mps_typed_swing(tx, t, r->itemsize, capacity, &items);
     if (st != MPS_OK) {
         return st;
     }
@@ -242,7 +242,7 @@ mps_status mps_typed_provide(mps_tx *tx, mps_typed *t, mps_typed_reach *r, uint6
         mps_off data = mps_load64(&t->data);
         st = mps_raw_extend(tx, data, nbytes, wanted * r->itemsize);
         if (st == MPS_OK) {
-            r->capacity = items_in(t, bytes_of(tx->seg, data));
+            r->capacity = items_in(t, bytes_of(tx->seg, data), r->itemsize);
             mps_tx_set(tx, &t->capacity, r->capacity);
             return r->capacity >= need ? MPS_OK : MPS_E_CORRUPT;
         }

@@ -125,7 +125,7 @@ static inline void mps_typed_publish(mps_tx *tx, mps_typed *t, uint64_t length)
 mps_status mps_typed_provide(mps_tx *tx, mps_typed *t, mps_typed_reach *r, uint64_t need, bool exact);
 /* New data for `capacity` items, what was there before still to be copied: MPS_E_EXISTS while others refer to the old. *items: where. The
  * old data, whose bytes may still be read until the commit, is given up. */
-mps_status mps_typed_swing(mps_tx *tx, mps_typed *t, uint64_t capacity, uint8_t **items);
+mps_status mps_typed_swing(mps_tx *tx, mps_typed *t, uint64_t itemsize, uint64_t capacity, uint8_t **items);
 /* Writes one item. */
 mps_status mps_typed_put(mps_tx *tx, const mps_typed_reach *r, uint64_t i, const void *item);
 

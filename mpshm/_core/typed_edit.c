@@ -129,7 +129,7 @@ static mps_status splice_aside(mps_tx *tx, mps_typed *t, const mps_typed_reach *
     uint8_t *made;
     uint64_t length = r->length - (stop - start) + n, size = r->itemsize;
     tx->urgent = length <= r->length;
-    mps_status st = mps_typed_swing(tx, t, length + (n > stop - start ? length / 4 : 0), &made);
+    mps_status st = mps_typed_swing(tx, t, size, length + (n > stop - start ? length / 4 : 0), &made);
     tx->urgent = false;
     if (st != MPS_OK) {
         return st;
