@@ -1,7 +1,7 @@
 /* text.c -- String: text or bytes that change in place. What needs no place of its own is the face's, on a copy. */
-#include "text.h"
-
 #include "list.h"
+
+#include "text.h"
 
 /* What of Python's is given, as characters; buf: of bytes, to be released. */
 typedef struct given {

@@ -3,10 +3,10 @@
  * Numbers in the machine's own form are made and read here; whatever else an item may be (and everything with many items) is the
  * face's business, which knows NumPy. It is called as _get, _set, _del and _append.
  */
-#include "typed.h"
-
 #include "list.h"
+
 #include "recover.h"
+#include "typed.h"
 
 /* ---- errors ---- */
 
