@@ -49,12 +49,15 @@ from .errors import (
     SegmentSystemError,
     SegmentVersionError,
 )
+from .linked import LinkedList
 from .queues import JoinableQueue, Queue, SimpleQueue
 from .segments import AnonymousSegment
 from .sets import Set
 from .sharing import share
 from .sorted import Map, MultiMap, SortedSet
+from .strings import String
 from .sync import Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, Semaphore
+from .vectors import Vector
 
 Array = context.default.Array
 Manager = context.default.Manager
@@ -75,6 +78,7 @@ __all__ = [
     "Dict",
     "Event",
     "JoinableQueue",
+    "LinkedList",
     "List",
     "Lock",
     "Manager",
@@ -103,8 +107,10 @@ __all__ = [
     "Set",
     "SimpleQueue",
     "SortedSet",
+    "String",
     "TimeoutError",
     "Value",
+    "Vector",
     "__version__",
     "active_children",
     "allow_connection_pickling",

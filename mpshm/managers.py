@@ -12,10 +12,24 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from multiprocessing import ProcessError
 from multiprocessing.context import BaseContext
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
 from weakref import WeakSet
 
-from . import _types, arrays, containers, deques, proxies, queues, sets, sharing, singletons, sync
+from . import (
+    _types,
+    arrays,
+    containers,
+    deques,
+    linked,
+    proxies,
+    queues,
+    sets,
+    sharing,
+    singletons,
+    strings,
+    sync,
+    vectors,
+)
 from . import sorted as ordered
 from .errors import SegmentClosedError, SegmentNotFoundError
 from .handles import find_segment
@@ -46,6 +60,7 @@ from .segments import AnonymousSegment, Segment
 if TYPE_CHECKING:
     from multiprocessing.managers import RemoteError, SharedMemoryManager
 
+    from numpy.typing import DTypeLike
     from typing_extensions import Self
 
 __all__ = [
@@ -366,6 +381,22 @@ class SyncManager(BaseManager):
         made: ordered.Map[_K, _V] = self._create(ordered.Map)
         made.__init__(items, allocator=allocator, flat=flat, **kwds)  # type: ignore[misc]
         return made
+
+    def vector(
+        self, dtype: DTypeLike, iterable_or_size: Iterable[Any] | SupportsIndex = (), *, maxlen: int | None = None
+    ) -> vectors.Vector:
+        """A shared array that grows. Args: as `mpshm.Vector`'s. Raises: as that; AssertionError before `start()`."""
+        return vectors.Vector._make(self._usable(), dtype, iterable_or_size, maxlen=maxlen)._managed()
+
+    def linked_list(self, iterable: Iterable[_T] = (), /) -> linked.LinkedList[_T]:
+        """A shared linked list. Args: as list's. Raises: AssertionError before `start()`; SegmentFullError."""
+        made: linked.LinkedList[_T] = self._create(linked.LinkedList)
+        made.extend(iterable)
+        return made
+
+    def string(self, initial: str | bytes = "", capacity: int | None = None) -> strings.String:
+        """A shared, mutable text, or bytes. Args: as `mpshm.String`'s. Raises: AssertionError before `start()`."""
+        return strings.String._make(self._usable(), initial, capacity)._managed()
 
     def Value(self, typecode: object, value: _T, lock: object = True) -> containers.Value[_T]:  # noqa: N802
         """A shared value. Args: `typecode` and `lock` are ignored, as SyncManager ignores them."""

@@ -1,5 +1,6 @@
 #include "barrier.h"
 #include "cell.h"
+#include "linked_body.h"
 #include "numbers.h"
 #include "raw.h"
 #include "deque.h"
@@ -8,6 +9,8 @@
 #include "event.h"
 #include "sem.h"
 #include "tree.h"
+#include "text.h"
+#include "typed.h"
 #include "vector.h"
 
 /* A lock is its header alone; numbers and raw bytes own nothing besides their block. */
@@ -57,6 +60,10 @@ static const mps_kind kinds[] = {
     {MPS_KIND_SORTED_SET, "sorted set", sizeof(mps_tree), mps_tree_drop, mps_tree_visit},
     {MPS_KIND_TREE_NODE, "body of a map", 64, mps_tree_body_drop, mps_tree_body_visit},
     {MPS_KIND_RING_CHUNK, "part of a queue", 64, mps_ring_chunk_drop, mps_ring_chunk_visit},
+    {MPS_KIND_VECTOR, "vector", sizeof(mps_typed), mps_typed_drop, mps_typed_visit},
+    {MPS_KIND_LINKED_LIST, "linked list", sizeof(mps_linked), mps_linked_drop, mps_linked_visit},
+    {MPS_KIND_LINKED_CHAIN, "part of a linked list", sizeof(mps_chain), mps_linked_chain_drop, mps_linked_chain_visit},
+    {MPS_KIND_STRING, "string", sizeof(mps_text), mps_text_drop, mps_text_visit},
 };
 
 const mps_kind *mps_kind_find(uint32_t kind)

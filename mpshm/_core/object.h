@@ -54,6 +54,7 @@ enum {
     MPS_KIND_DEQUE_BODY = MPS_KIND_MAGIC | 66,
     MPS_KIND_RING_CHUNK = MPS_KIND_MAGIC | 67,
     MPS_KIND_TREE_NODE = MPS_KIND_MAGIC | 68,
+    MPS_KIND_LINKED_CHAIN = MPS_KIND_MAGIC | 69,
 };
 
 /* Bits of an object's flags; the rest is the kind's own. */

@@ -42,6 +42,51 @@ mps_status mps_raw_new(mps_seg *seg, mps_door door, uint64_t nbytes, mps_off *of
     return MPS_OK;
 }
 
+/* What of a block may be data, for data that is aligned to a cache line. */
+static uint64_t fits(mps_seg *seg, mps_off off)
+{
+    uint64_t usable = mps_alloc_usable(seg, off), head = data_at(off, MPS_CACHE_LINE) - off;
+    return usable < head + MPS_CACHE_LINE ? 0 : mps_min64((usable - head) & ~(uint64_t)7, MPS_RAW_MAX);
+}
+
+mps_status mps_raw_make(mps_tx *tx, uint64_t nbytes, mps_off *off)
+{
+    nbytes = mps_round_up(mps_max64(nbytes, MPS_CACHE_LINE), 8);
+    if (nbytes > MPS_RAW_MAX) {
+        return MPS_E_TOOLARGE;
+    }
+    mps_status st = mps_refs_enter(tx);
+    if (st == MPS_OK) {
+        st = mps_object_make(tx, MPS_KIND_RAW, sizeof(mps_raw) + MPS_CACHE_LINE - 16 + nbytes, off);
+    }
+    if (st != MPS_OK) {
+        return st;
+    }
+    mps_raw *raw = mps_region_at(&tx->seg->region, *off);
+    mps_store64(&raw->nbytes, fits(tx->seg, *off));
+    return MPS_OK;
+}
+
+mps_status mps_raw_extend(mps_tx *tx, mps_off off, uint64_t nbytes, uint64_t wanted)
+{
+    uint64_t head = data_at(off, MPS_CACHE_LINE) - off;
+    if (nbytes > MPS_RAW_MAX) {
+        return MPS_E_TOOLARGE;
+    }
+    mps_status st = mps_alloc_extend(tx, off, head + mps_round_up(nbytes, 8),
+                                     head + mps_round_up(mps_min64(wanted, MPS_RAW_MAX), 8));
+    if (st != MPS_OK) {
+        return st;
+    }
+    mps_raw *raw = mps_region_at(&tx->seg->region, off);
+    uint64_t now = fits(tx->seg, off);
+    if (now < nbytes) {
+        return MPS_E_CORRUPT;
+    }
+    mps_tx_set(tx, &raw->nbytes, now);
+    return MPS_OK;
+}
+
 mps_status mps_raw_data(mps_seg *seg, mps_off off, mps_off *data, uint64_t *nbytes)
 {
     const mps_raw *raw = mps_region_at(&seg->region, off);

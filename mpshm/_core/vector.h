@@ -61,6 +61,8 @@ typedef struct mps_slice {
     int64_t start, stop, step;
     bool no_start, no_stop;
 } mps_slice;
+/* PySlice_AdjustIndices: bounds clipped to the length; how many indices there are. Step is not 0. */
+uint64_t mps_slice_adjust(const mps_slice *slice, uint64_t length, int64_t *start, int64_t *stop, int64_t *step);
 /* Replaces a slice: any n for step 1; otherwise n must equal the slice's length, else MPS_E_INVAL and *found that length. */
 mps_status mps_vector_assign(mps_seg *seg, mps_door door, mps_off off, mps_slice slice, mps_enc *values, uint64_t n,
                              uint64_t *found);

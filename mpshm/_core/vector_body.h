@@ -114,7 +114,4 @@ mps_status mps_vector_splice(mps_tx *tx, mps_vector *v, mps_reach *r, uint64_t s
 /* Hands the array over to die with its values [first, stop); the vector refers to it no more. */
 mps_status mps_array_drop(mps_tx *tx, mps_array *array, uint64_t first, uint64_t stop);
 
-/* PySlice_AdjustIndices: bounds clipped to the length; how many indices there are. Step is not 0. */
-uint64_t mps_slice_adjust(const mps_slice *slice, uint64_t length, int64_t *start, int64_t *stop, int64_t *step);
-
 #endif

@@ -11,6 +11,10 @@ int mpy_list_slice_of(PyObject *slice, mps_slice *out)
     Py_ssize_t start = 0;
     Py_ssize_t stop = 0;
     Py_ssize_t step = 0;
+    if (!PySlice_Check(slice)) {
+        PyErr_Format(PyExc_TypeError, "a slice, not %.200s", Py_TYPE(slice)->tp_name);
+        return -1;
+    }
     if (PySlice_Unpack(slice, &start, &stop, &step) < 0) {
         return -1;
     }

@@ -264,6 +264,10 @@ static int module_exec(PyObject *module)
         mpy_map_ready,
         mpy_sorted_set_ready,
         mpy_queue_ready,
+        mpy_typed_ready,
+        mpy_linked_ready,
+        mpy_cursor_ready,
+        mpy_text_ready,
         mpy_pickling_ready,
         mpy_event_ready,
         mpy_sem_ready,
@@ -294,6 +298,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->snap_iter_type);
     Py_VISIT(state->list_iter_type);
     Py_VISIT(state->sink_type);
+    Py_VISIT(state->cursor_type);
     Py_VISIT(state->method_type);
     Py_VISIT(state->bound_type);
     Py_VISIT(state->pickler_type);
@@ -331,6 +336,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->enum_type);
     Py_CLEAR(state->pickler_type);
     Py_CLEAR(state->sink_type);
+    Py_CLEAR(state->cursor_type);
     mpy_bound_clear(state);
     Py_CLEAR(state->object_lock_type);
     Py_CLEAR(state->snap_iter_type);

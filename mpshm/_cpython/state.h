@@ -33,6 +33,7 @@ typedef struct mpy_state {
     PyTypeObject *snap_iter_type;
     PyTypeObject *list_iter_type;
     PyTypeObject *sink_type;
+    PyTypeObject *cursor_type;
     PyTypeObject *method_type; /* bound.h */
     PyTypeObject *bound_type;
     PyObject *spare_bound[MPY_SPARE_BOUND]; /* dead ones to be used again */
@@ -83,6 +84,10 @@ int mpy_lock_ready(PyObject *module, mpy_state *state);
 int mpy_raw_ready(PyObject *module, mpy_state *state);
 int mpy_adder_ready(PyObject *module, mpy_state *state);
 int mpy_array_ready(PyObject *module, mpy_state *state);
+int mpy_typed_ready(PyObject *module, mpy_state *state);
+int mpy_linked_ready(PyObject *module, mpy_state *state);
+int mpy_cursor_ready(PyObject *module, mpy_state *state);
+int mpy_text_ready(PyObject *module, mpy_state *state);
 int mpy_queue_ready(PyObject *module, mpy_state *state);
 int mpy_event_ready(PyObject *module, mpy_state *state);
 int mpy_sem_ready(PyObject *module, mpy_state *state);

@@ -10,22 +10,26 @@
 #include <unistd.h>
 
 #include "deque.h"
+#include "linked.h"
 #include "os.h"
 #include "ring.h"
 #include "table_body.h"
+#include "text.h"
+#include "typed.h"
 
 #define BUFFER ((uint64_t)640 << 10)
 #define TRIALS 1500u
 #define STEPS 40u
 #define LIMIT_S 20u /* of one trial: a lock word that names nobody costs some tens of milliseconds each time */
-#define OBJECTS 10u
+#define OBJECTS 13u
 
 static const mps_door door = MPS_DOOR_FREE;
 
 static struct {
     world w;
     uint8_t *pristine;
-    mps_off offs[OBJECTS]; /* dict, dict, list, list, value, lock, set, deque, queue, queue */
+    mps_off
+        offs[OBJECTS]; /* dict, dict, list, list, value, lock, set, deque, queue, queue, vector, linked list, string */
     uint64_t serials[OBJECTS];
     uint32_t kinds[OBJECTS];
     uint64_t trial;
@@ -51,12 +55,14 @@ static void on_alarm(int number)
 
 static void furnish(void)
 {
-    static const uint32_t kinds[OBJECTS] = {MPS_KIND_DICT,  MPS_KIND_DICT,          MPS_KIND_LIST, MPS_KIND_LIST,
-                                            MPS_KIND_VALUE, MPS_KIND_RLOCK,         MPS_KIND_SET,  MPS_KIND_DEQUE,
-                                            MPS_KIND_QUEUE, MPS_KIND_JOINABLE_QUEUE};
+    static const uint32_t kinds[OBJECTS] = {
+        MPS_KIND_DICT,   MPS_KIND_DICT,        MPS_KIND_LIST,  MPS_KIND_LIST,  MPS_KIND_VALUE,
+        MPS_KIND_RLOCK,  MPS_KIND_SET,         MPS_KIND_DEQUE, MPS_KIND_QUEUE, MPS_KIND_JOINABLE_QUEUE,
+        MPS_KIND_VECTOR, MPS_KIND_LINKED_LIST, MPS_KIND_STRING};
     static const uint64_t sizes[OBJECTS] = {
-        sizeof(mps_table),  sizeof(mps_table), sizeof(mps_vector), sizeof(mps_vector), sizeof(mps_cell),
-        sizeof(mps_object), sizeof(mps_table), sizeof(mps_deque),  sizeof(mps_ring),   sizeof(mps_ring)};
+        sizeof(mps_table),  sizeof(mps_table),  sizeof(mps_vector), sizeof(mps_vector), sizeof(mps_cell),
+        sizeof(mps_object), sizeof(mps_table),  sizeof(mps_deque),  sizeof(mps_ring),   sizeof(mps_ring),
+        sizeof(mps_typed),  sizeof(mps_linked), sizeof(mps_text)};
     static thing k, v;
     t.w = world_make(BUFFER);
     mps_seg *seg = t.w.seg;
@@ -70,7 +76,14 @@ static void furnish(void)
     for (uint32_t i = 0; i < THING_OBJECTS; i++) {
         CHECK_OK(mps_token_leave(seg, door, t.w.objects[i], &token));
     }
+    mps_enc words = {.value = mps_value_int(8)};
+    CHECK_OK(mps_typed_setup(seg, door, t.offs[10], (mps_typed_form){8, 0, MPS_TYPED_NO_LIMIT}, &words));
     for (uint64_t i = 0; i < 60; i++) {
+        mps_chars chars = {.data = "some text", .n = 9, .width = 1};
+        thing_value(&t.w, &v, i);
+        CHECK_OK(mps_typed_push(seg, door, t.offs[10], 8, &i, 1));
+        CHECK_OK(mps_linked_insert(seg, door, t.offs[11], (mps_spot){.index = 0}, false, &v.enc, 1, NULL));
+        CHECK_OK(mps_text_append(seg, door, t.offs[12], &chars));
         thing_key(&t.w, &k, i);
         thing_value(&t.w, &v, i);
         CHECK_OK(mps_table_set(seg, door, t.offs[i % 2], &k.enc, &v.enc));
@@ -340,6 +353,127 @@ static void on_cell(mps_seg *seg, mps_off off)
     forget(seg, &copy);
 }
 
+static void on_typed(mps_seg *seg, mps_off off)
+{
+    uint64_t items[64] = {0}, n = below(64), raw, found;
+    uint32_t version;
+    int64_t index = (int64_t)below(140) - 70;
+    mps_typed_form form;
+    mps_slice slice = {(int64_t)below(90) - 45, (int64_t)below(90) - 45, below(2) == 0 ? 1 : 2, below(4) == 0, false};
+    mps_copy copy;
+    mps_pen pen;
+    mps_copy_init(&copy);
+    if (mps_typed_form_get(seg, off, &form) != MPS_OK || form.itemsize > 8) {
+        return;
+    }
+    switch (below(14)) {
+    case 0: (void)mps_typed_len(seg, door, off, &found); break;
+    case 1: (void)mps_typed_words(seg, door, off, &copy); break;
+    case 2: (void)mps_typed_set(seg, door, off, form.itemsize, index, items); break;
+    case 3: (void)mps_typed_push(seg, door, off, form.itemsize, items, n); break;
+    case 4: (void)mps_typed_pop(seg, door, off, form.itemsize, index, items); break;
+    case 5: (void)mps_typed_read(seg, door, off, form.itemsize, slice, items, &n, &version); break;
+    case 6: (void)mps_typed_assign(seg, door, off, form.itemsize, slice, items, n, &found); break;
+    case 7: (void)mps_typed_fill(seg, door, off, form.itemsize, slice, items); break;
+    case 8: (void)mps_typed_insert(seg, door, off, form.itemsize, index, items, n); break;
+    case 9: (void)mps_typed_resize(seg, door, off, below(4) == 0 ? below(100000) : below(100)); break;
+    case 10: (void)mps_typed_trim(seg, door, off); break;
+    case 11:
+        if (mps_typed_data(seg, door, off, &raw, &n) == MPS_OK && raw != 0) {
+            mps_ref_drop(seg, door, raw);
+        }
+        break;
+    case 12:
+        if (mps_typed_open(seg, door, off, form.itemsize, &pen) == MPS_OK) {
+            for (n = below(100); n > 0 && mps_pen_push(&pen, items) == MPS_OK; n--) {
+            }
+            mps_typed_close(&pen);
+        }
+        break;
+    default: (void)mps_typed_get(seg, door, off, form.itemsize, index, items);
+    }
+    forget(seg, &copy);
+}
+
+static void on_linked(mps_seg *seg, mps_off off)
+{
+    static thing v;
+    static mps_enc values[20];
+    mps_copy copy;
+    mps_snap snap;
+    mps_cursor cursor, other, *cursors = NULL;
+    mps_off owner;
+    uint64_t n;
+    int64_t index = (int64_t)below(140) - 70;
+    mps_copy_init(&copy);
+    thing_value(&t.w, &v, below(1000));
+    for (uint64_t i = 0; i < 20; i++) {
+        values[i] = v.enc;
+    }
+    mps_spot spot = {.index = index};
+    if (below(2) == 0 && mps_linked_at(seg, door, off, index, &cursor) == MPS_OK) {
+        cursor.moves -= below(2);
+        spot.cursor = &cursor;
+    }
+    switch (below(12)) {
+    case 0: (void)mps_linked_len(seg, door, off, &n); break;
+    case 1: (void)mps_linked_set(seg, door, off, spot, &v.enc); break;
+    case 2: (void)mps_linked_insert(seg, door, off, spot, below(2) == 0, values, below(20), &other); break;
+    case 3:
+    case 4: (void)mps_linked_erase(seg, door, off, spot, NULL, &copy, &other); break;
+    case 5: (void)mps_linked_reverse(seg, door, off); break;
+    case 6:
+        if (below(4) == 0) {
+            (void)mps_linked_clear(seg, door, off);
+        }
+        break;
+    case 7:
+        if (spot.cursor != NULL && mps_linked_owner(seg, door, &cursor, &owner) == MPS_OK) {
+            mps_ref_drop(seg, door, owner);
+        }
+        break;
+    case 8:
+        if (spot.cursor != NULL && mps_linked_at(seg, door, off, index + 5, &other) == MPS_OK) {
+            (void)mps_linked_splice(seg, door, off, &other, off, below(2) == 0 ? &cursor : NULL, NULL);
+            (void)mps_linked_step(seg, door, off, &cursor, below(2) == 0);
+        }
+        break;
+    case 9:
+        mps_snap_init(&snap);
+        if (mps_linked_snapshot(seg, door, off, &snap, &cursors) == MPS_OK) {
+            (void)mps_linked_replace(seg, door, off, values, below(20), snap.seq);
+            mps_snap_drop_refs(seg, door, &snap, 0);
+            free(cursors);
+        }
+        mps_snap_done(&snap);
+        break;
+    default: (void)mps_linked_get(seg, door, off, spot, &copy);
+    }
+    forget(seg, &copy);
+}
+
+static void on_text(mps_seg *seg, mps_off off)
+{
+    static const uint32_t wide[40] = {0x1f600, 65};
+    mps_chars chars = {.data = wide, .n = below(40), .width = 1u << below(3)}, out;
+    mps_slice slice = {(int64_t)below(900) - 450, (int64_t)below(900) - 450, 1, below(4) == 0, below(4) == 0};
+    uint64_t n;
+    switch (below(8)) {
+    case 0: (void)mps_text_len(seg, door, off, &n); break;
+    case 1: (void)mps_text_capacity(seg, door, off, &n); break;
+    case 2: (void)mps_text_append(seg, door, off, &chars); break;
+    case 3: (void)mps_text_assign(seg, door, off, slice, &chars); break;
+    case 4: (void)mps_text_set(seg, door, off, (int64_t)below(900) - 450, &chars); break;
+    case 5: (void)mps_text_reserve(seg, door, off, below(5000)); break;
+    case 6: (void)mps_text_trim(seg, door, off); break;
+    default:
+        if (mps_text_read(seg, door, off, slice, &out) == MPS_OK && below(4) == 0) {
+            (void)mps_text_replace(seg, door, off, &chars, out.version);
+        }
+        mps_chars_done(&out);
+    }
+}
+
 static void on_lock(mps_seg *seg, mps_off off)
 {
     mps_userlock *lock = &((mps_object *)mps_region_at(&seg->region, off))->user;
@@ -407,6 +541,9 @@ static void step(mps_seg *seg, const bool *have)
         case MPS_KIND_DEQUE: on_deque(seg, t.offs[i]); break;
         case MPS_KIND_LIST: on_list(seg, t.offs[i]); break;
         case MPS_KIND_VALUE: on_cell(seg, t.offs[i]); break;
+        case MPS_KIND_VECTOR: on_typed(seg, t.offs[i]); break;
+        case MPS_KIND_LINKED_LIST: on_linked(seg, t.offs[i]); break;
+        case MPS_KIND_STRING: on_text(seg, t.offs[i]); break;
         default: on_lock(seg, t.offs[i]);
         }
     }

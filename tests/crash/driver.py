@@ -80,7 +80,13 @@ def use(shared: object) -> None:
         shared.remove("used afterwards")
     elif isinstance(shared, queues.Queue):
         use_queue(shared)
-    elif isinstance(shared, (mpshm.List, mpshm.Deque)):
+    elif isinstance(shared, mpshm.Vector):
+        shared.insert(0, shared.dtype.type())
+        shared.pop(0)
+    elif isinstance(shared, mpshm.String):
+        shared.insert(0, b"!" if shared.is_bytes else "!")
+        del shared[0]
+    elif isinstance(shared, (mpshm.List, mpshm.Deque, mpshm.LinkedList)):
         shared.append(1)
         assert shared.pop() == 1
 

@@ -378,6 +378,74 @@ def a_sorted(kind: str, *args: Any) -> Callable[[Any], Things]:
 FANOUT = 62  # items of a full leaf, children of a full node
 LEAST = FANOUT // 2 - 2  # items that a leaf has at least
 
+
+def a_vector(*args: Any, **kwargs: Any) -> Callable[[Any], Things]:
+    return lambda m: {"m": m, "d": m.vector(*args, **kwargs)}
+
+
+def full_vector(m: Any) -> Things:
+    """A vector that has no room for one more item, and can't be made longer where it is."""
+    d = m.vector("i8", range(100))
+    wall = m.list(range(500))
+    d.resize(d.capacity)
+    return {"m": m, "d": d, "wall": wall}
+
+
+def a_viewed_vector(m: Any) -> Things:
+    d = m.vector("i8", range(300))
+    return {"m": m, "d": d, "view": d.array}
+
+
+def shrinkable_vector(m: Any) -> Things:
+    d = m.vector("i8", range(900))
+    d.resize(50)
+    return {"m": m, "d": d}
+
+
+def look_items(things: Things) -> object:
+    return things["d"].tolist()
+
+
+def a_linked(*args: Any) -> Callable[[Any], Things]:
+    return lambda m: {"m": m, "d": m.linked_list(*args)}
+
+
+def two_linked(m: Any) -> Things:
+    return {"m": m, "d": m.linked_list([1, LONG, 3]), "other": m.linked_list(["a", "b", LONG, "d"])}
+
+
+def splice_part(things: Things) -> None:
+    other = things["other"]
+    things["d"].splice(things["d"].cursor(1), other, other.cursor(1), other.cursor(3))
+
+
+def splice_within(things: Things) -> None:
+    other = things["other"]
+    other.splice(other.begin(), other, other.cursor(2))
+
+
+def followed_linked(m: Any) -> Things:
+    """A cursor whose item was moved to another list since."""
+    things = two_linked(m)
+    things["cursor"] = things["other"].cursor(2)
+    things["d"].splice(things["d"].begin(), things["other"])
+    return things
+
+
+def look_both(things: Things) -> object:
+    return plain(things["d"]), plain(things["other"])
+
+
+def a_string(*args: Any) -> Callable[[Any], Things]:
+    return lambda m: {"m": m, "d": m.string(*args)}
+
+
+def shrinkable_string(m: Any) -> Things:
+    d = m.string("abc" * 500)
+    del d[30:]
+    return {"m": m, "d": d}
+
+
 SCENARIOS: dict[str, Scenario] = {
     "dict_first_key": Scenario(a_dict(), put("k", 1), look),
     "dict_new_key": Scenario(a_dict(a=1), put("b", 2), look),
@@ -589,6 +657,70 @@ SCENARIOS: dict[str, Scenario] = {
     "fork": Scenario(nested, lambda t: fork(t, len), look),
     "fork_and_use": Scenario(a_dict(a=1), lambda t: fork(t, put("child", 1)), look),
     "leave": Scenario(nested, leave, look),
+    "vector_append_first": Scenario(a_vector("i8"), on("append", 1), look_items),
+    "vector_append": Scenario(a_vector("i8", [1, 2]), on("append", 3), look_items),
+    "vector_append_grow": Scenario(full_vector, on("append", 3), look_items),
+    "vector_append_long": Scenario(a_vector("S20", [b"x" * 20]), on("append", b"y" * 20), look_items),
+    "vector_extend": Scenario(a_vector("i4", [1]), on("extend", range(500)), look_items),
+    "vector_set": Scenario(a_vector("i2", range(9)), put(3, -7), look_items),
+    "vector_set_long": Scenario(a_vector("S20", [b"x" * 20, b"z"]), put(0, b"y" * 20), look_items),
+    "vector_set_slice": Scenario(a_vector("i8", range(90)), put(slice(2, 50), list(range(48))), look_items),
+    "vector_set_much": Scenario(a_vector("i8", range(900)), put(slice(2, 800), list(range(700))), look_items),
+    "vector_set_much_in_view": Scenario(
+        a_viewed_vector, lambda t: replace(t["d"], slice(2, 200), list(range(150))), look_items
+    ),
+    "vector_set_steps": Scenario(a_vector("i4", range(20)), put(slice(0, 20, 2), 5), look_items),
+    "vector_set_places": Scenario(a_vector("i4", range(20)), put([1, 5, 7], 9), look_items),
+    "vector_insert": Scenario(a_vector("i4", range(20)), on("insert", 3, 77), look_items),
+    "vector_delete": Scenario(a_vector("i4", range(20)), cut(slice(3, 9)), look_items),
+    "vector_pop": Scenario(a_vector("i4", range(20)), on("pop"), look_items),
+    "vector_pop_front": Scenario(a_vector("S20", [b"a", b"b", b"c"]), on("pop", 0), look_items),
+    "vector_resize": Scenario(a_vector("i4", range(20)), on("resize", 3000), look_items),
+    "vector_reserve": Scenario(full_vector, on("reserve", 3000), look_items),
+    "vector_shrink": Scenario(shrinkable_vector, on("shrink_to_fit"), look_items),
+    "vector_shrink_all": Scenario(a_vector("i8"), on("shrink_to_fit"), look_items),
+    "vector_clear": Scenario(a_vector("i8", range(50)), on("clear"), look_items),
+    "vector_sort": Scenario(a_vector("i8", [5, 1, 3]), on("sort"), look_items),
+    "vector_array": Scenario(a_vector("i8", [5, 1, 3]), lambda t: t["d"].array[0], look_items),
+    "vector_made": Scenario(a_dict(a=1), lambda t: t["m"].vector("i8", [1, 2]), look),
+    "vector_made_record": Scenario(a_dict(a=1), lambda t: t["m"].vector([("a", "i4"), ("b", "f8")], [(1, 2)]), look),
+    "vector_made_fixed": Scenario(a_dict(a=1), lambda t: t["m"].vector("i8", [1, 2], maxlen=9), look),
+    "linked_append_first": Scenario(a_linked(), on("append", 1), look),
+    "linked_append": Scenario(a_linked([1, 2]), on("append", 3), look),
+    "linked_append_long": Scenario(a_linked([1, 2]), on("append", LONG), look),
+    "linked_append_blob": Scenario(a_linked([1, 2]), on("append", BLOB), look),
+    "linked_appendleft": Scenario(a_linked([1, 2]), on("appendleft", 3), look),
+    "linked_extend": Scenario(a_linked([1]), on("extend", [LONG, BLOB, None, 2.5]), look),
+    "linked_insert": Scenario(a_linked([1, 2, 3]), on("insert", 1, LONG), look),
+    "linked_cursor_insert": Scenario(a_linked([1, 2, 3]), lambda t: t["d"].find(2).insert_after(LONG), look),
+    "linked_set": Scenario(a_linked([1, LONG, 3]), put(1, LONG + "!"), look),
+    "linked_cursor_set": Scenario(a_linked([1, 2, 3]), lambda t: setattr(t["d"].find(2), "value", 7), look),
+    "linked_erase": Scenario(a_linked([1, LONG, 3]), lambda t: t["d"].find(LONG).erase(), look),
+    "linked_pop": Scenario(a_linked([1, LONG]), on("pop"), look),
+    "linked_popleft": Scenario(a_linked([BLOB, LONG]), on("popleft"), look),
+    "linked_remove": Scenario(a_linked([1, LONG, 3]), on("remove", LONG), look),
+    "linked_reverse": Scenario(a_linked(range(100)), on("reverse"), look),
+    "linked_sort": Scenario(a_linked([3, 1, 2]), on("sort"), look),
+    "linked_set_slice": Scenario(a_linked([3, LONG, 2]), put(slice(0, 2), [7]), look),
+    "linked_clear": Scenario(a_linked([LONG] * 60), on("clear"), look),
+    "linked_splice": Scenario(two_linked, lambda t: t["d"].splice(t["d"].cursor(1), t["other"]), look_both),
+    "linked_splice_part": Scenario(two_linked, splice_part, look_both),
+    "linked_splice_within": Scenario(two_linked, splice_within, look_both),
+    "linked_follow": Scenario(followed_linked, lambda t: t["cursor"].erase(), look_both),
+    "string_append": Scenario(a_string("abc"), on("append", "d"), look),
+    "string_append_out": Scenario(a_string("x" * 40), on("append", "y" * 40), look),
+    "string_append_grow": Scenario(a_string("x" * 90), on("append", "y" * 400), look),
+    "string_widen": Scenario(a_string("x" * 90), on("append", "\u20ac"), look),
+    "string_set": Scenario(a_string("x" * 90), put(5, "y"), look),
+    "string_insert": Scenario(a_string("abc" * 200), on("insert", 5, "inserted"), look),
+    "string_insert_far": Scenario(a_string("abc" * 2000), on("insert", 5, "inserted"), look),
+    "string_delete": Scenario(a_string("abc" * 200), cut(slice(3, 50)), look),
+    "string_replace": Scenario(a_string("abc" * 20), on("replace", "b", "BBBB"), look),
+    "string_clear": Scenario(a_string("abc" * 200), on("clear"), look),
+    "string_reserve": Scenario(a_string("abc"), on("reserve", 2000), look),
+    "string_shrink": Scenario(shrinkable_string, on("shrink_to_fit"), look),
+    "string_file": Scenario(a_string(b"abc"), lambda t: t["d"].open("a").write(b"defg" * 20), look),
+    "string_made": Scenario(a_dict(a=1), lambda t: t["m"].string(LONG), look),
 }
 
 SCENARIOS.update({name: Scenario(*parts) for name, parts in synchronize.SCENARIOS.items()})

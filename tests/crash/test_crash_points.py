@@ -56,9 +56,12 @@ RECOVERED = [
     "condition_wait",
     "barrier_trip",
     "barrier_action",
-    "fork",
     "queue_get_blob",
     "queue_shutdown_now",
+    "vector_append_grow",
+    "linked_clear",
+    "linked_splice_part",
+    "string_widen",
 ]
 
 

@@ -26,14 +26,20 @@ C_FLOORS = {
     3: "alloc",
     4: "object refs token recover segment names",
     5: "value order",
-    6: "node table vector cell numbers raw adder mutex kinds check deque ring event sem waitq cond barrier tree",
+    6: (
+        "node table vector cell numbers raw adder mutex kinds check deque ring event sem waitq cond "
+        "barrier tree span typed linked text"
+    ),
 }
 PYTHON_FLOORS = {
     0: "errors _binding _version _ffi _types",
     1: "memory",
     3: "allocators",
     4: "segments handles",
-    6: "containers sharing sync queues arrays sharedctypes deques sets sorted proxies singletons",
+    6: (
+        "containers sharing sync queues arrays sharedctypes deques sets sorted proxies singletons "
+        "vectors linked strings files"
+    ),
     7: "__init__ __main__ managers context cli demo registry pools",
 }
 LONGEST_FILE = 900  # lines; a longer one holds two concepts
