@@ -42,7 +42,15 @@ def test_killed_at_every_point(crash_build: Path, name: str) -> None:
     assert "kills" in drive(crash_build, name)
 
 
-RECOVERED = ["dict_grow", "dict_replace_long", "dict_drop_tree", "list_insert", "dict_blob_replaced", "fork"]
+RECOVERED = [
+    "dict_grow",
+    "dict_replace_long",
+    "dict_drop_tree",
+    "list_insert",
+    "dict_blob_replaced",
+    "fork",
+    "map_merge",
+]
 
 
 @pytest.mark.timeout(420)
