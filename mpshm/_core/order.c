@@ -549,12 +549,6 @@ bool mps_sought_stored(mps_seg *seg, mps_sought *s, mps_value key)
     return true;
 }
 
-mps_order_kind mps_order_kind_of(mps_seg *seg, mps_value key)
-{
-    mps_rank r;
-    return rank_stored(seg, &r, key) ? r.kind : MPS_ORDER_NONE;
-}
-
 mps_status mps_order_compare(mps_seg *seg, mps_value stored, const mps_sought *key, int *order)
 {
     mps_rank r;

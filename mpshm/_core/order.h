@@ -64,8 +64,6 @@ void mps_sought_make(mps_sought *sought, const mps_enc *key);
 bool mps_sought_stored(mps_seg *seg, mps_sought *sought, mps_value key);
 /* A key that has just been stored, with its head. */
 mps_value mps_order_mark(mps_seg *seg, mps_value stored);
-/* The kind of a stored key; NONE when it makes no sense. */
-mps_order_kind mps_order_kind_of(mps_seg *seg, mps_value key);
 
 /* Compares a stored key with one that is looked for: *order below 0, 0, above 0. MPS_E_TYPE when they have no order, MPS_E_RETRY when
  * the bytes make no sense. */
