@@ -58,13 +58,6 @@ static void big_of_double(double x, uint8_t *out)
     }
 }
 
-static double as_double(uint64_t word)
-{
-    double x = 0;
-    memcpy(&x, &word, sizeof x);
-    return x;
-}
-
 static mps_status compare_int_double(int64_t n, double x, int *order)
 {
     if (x != x) {
@@ -112,16 +105,16 @@ static mps_status compare_numbers(const mps_rank *a, const mps_rank *b, int *ord
     }
     mps_status st = MPS_OK;
     if (b->tag == MPS_TAG_FLOAT) {
-        double x = as_double(b->near.w1);
+        double x = mps_order_double(b->near.w1);
         if (a->tag == MPS_TAG_FLOAT) {
-            double y = as_double(a->near.w1);
+            double y = mps_order_double(a->near.w1);
             *order = (y > x) - (y < x);
             return x == x && y == y ? MPS_OK : MPS_E_RETRY;
         }
         return is_whole(a) ? compare_int_double((int64_t)a->near.w1, x, order) : compare_big_double(a, x, order);
     }
     if (a->tag == MPS_TAG_FLOAT) {
-        double x = as_double(a->near.w1);
+        double x = mps_order_double(a->near.w1);
         st = is_whole(b) ? compare_int_double((int64_t)b->near.w1, x, order) : compare_big_double(b, x, order);
         *order = -*order;
         return st;
@@ -326,7 +319,7 @@ mps_status mps_order_check_form(const void *form, uint64_t nbytes)
         if (st != MPS_OK) {
             return st;
         }
-        if (item.tag == MPS_TAG_FLOAT && as_double(item.near.w1) != as_double(item.near.w1)) {
+        if (item.tag == MPS_TAG_FLOAT && mps_order_double(item.near.w1) != mps_order_double(item.near.w1)) {
             return MPS_E_INVAL;
         }
     }
@@ -401,11 +394,126 @@ static bool rank_stored(mps_seg *seg, mps_rank *r, mps_value v)
                                              : rank_far(r, mps_value_tag(v), span.data, span.nbytes, span.aux);
 }
 
+/* ---- heads ---- */
+
+#define HEAD_BYTES 7u
+
+/* n bytes of a head from text: see order.h. */
+static uint64_t text_head(const mps_rank *r, unsigned n)
+{
+    unsigned width = width_of(r->tag);
+    uint64_t head = 0, characters = r->nbytes / width;
+    bool open = true;
+    for (uint64_t i = 0; i < n; i++) {
+        uint32_t c = open && i < characters ? character(r->data + i * width, width) : 0;
+        open = open && c < 0xff;
+        head = head << 8 | (c < 0xff ? c : 0xff);
+    }
+    return head;
+}
+
+static uint64_t bytes_head(const mps_rank *r, unsigned n)
+{
+    uint64_t head = 0;
+    for (uint64_t i = 0; i < n; i++) {
+        head = head << 8 | (i < r->nbytes ? byte_at(&r->data[i]) : 0);
+    }
+    return head;
+}
+
+/* 52 bits that ascend with the number; 0 for large ones, which are compared in full. */
+static bool number_head(const mps_rank *r, uint64_t *head)
+{
+    if (r->tag == MPS_TAG_BIGINT) {
+        return false;
+    }
+    double x = is_whole(r) ? (double)(int64_t)r->near.w1 : mps_order_double(r->near.w1);
+    uint64_t bits = 0;
+    x = x == 0 ? 0 : x; /* -0.0 is 0 */
+    memcpy(&bits, &x, sizeof bits);
+    *head = (bits >> 63 != 0 ? ~bits : bits | (uint64_t)1 << 63) >> 12;
+    return x == x;
+}
+
+static bool tuple_head(const mps_rank *r, uint64_t *head)
+{
+    cursor c = {r->data, r->data + r->nbytes};
+    mps_rank item;
+    uint64_t n, inside = 0;
+    *head = 0;
+    if (read_item(&c, &item, &n) != MPS_OK || item.kind != MPS_ORDER_TUPLE) {
+        return false;
+    }
+    if (n == 0) {
+        return true;
+    }
+    if (read_item(&c, &item, &n) != MPS_OK) {
+        return false;
+    }
+    switch (item.kind) {
+    case MPS_ORDER_NUMBER:
+        if (!number_head(&item, &inside)) {
+            return true; /* of no kind: compared in full */
+        }
+        break;
+    case MPS_ORDER_TEXT: inside = text_head(&item, 6) << 4; break;
+    case MPS_ORDER_BYTES: inside = bytes_head(&item, 6) << 4; break;
+    default: break;
+    }
+    *head = (uint64_t)item.kind << 52 | inside;
+    return true;
+}
+
+/* False for what has none. */
+static bool head_of(const mps_rank *r, uint64_t *head)
+{
+    switch (r->kind) {
+    case MPS_ORDER_TEXT: *head = text_head(r, HEAD_BYTES); return true;
+    case MPS_ORDER_BYTES: *head = bytes_head(r, HEAD_BYTES); return true;
+    case MPS_ORDER_TUPLE: return tuple_head(r, head);
+    default: return false;
+    }
+}
+
+mps_value mps_order_mark(mps_seg *seg, mps_value stored)
+{
+    mps_rank r;
+    uint64_t head;
+    if (mps_value_is_inline(stored) || mps_value_tag(stored) == MPS_TAG_ALIAS || !rank_stored(seg, &r, stored) ||
+        !head_of(&r, &head)) {
+        return stored;
+    }
+    return (mps_value){(stored.w0 & 0xff) | head << 8, stored.w1};
+}
+
+/* Whether heads alone say which of two keys comes first: one of a stored key of the same kind, and the one looked for. */
+static inline bool heads_decide(mps_value stored, const mps_sought *key, int *order)
+{
+    unsigned tag = mps_value_tag(stored);
+    uint64_t head = stored.w0 >> 8;
+    if (!key->has_head || kind_of_tag(tag) != key->rank.kind) {
+        return false;
+    }
+    if (mps_value_is_inline(stored)) {
+        mps_rank r;
+        if (!rank_near(&r, stored) || !head_of(&r, &head)) {
+            return false;
+        }
+    }
+    if (head == key->head || (tag == MPS_TAG_KEY && (head ^ key->head) >> 52 != 0)) {
+        return false;
+    }
+    *order = head < key->head ? -1 : 1;
+    return true;
+}
+
 static void sought_settle(mps_sought *s)
 {
     unsigned tag = s->rank.tag;
     bool inside = s->rank.data == (const uint8_t *)&s->rank.near + 2;
     s->is_int = tag == MPS_TAG_INT && s->rank.near.w0 == MPS_TAG_INT;
+    s->is_float = tag == MPS_TAG_FLOAT;
+    s->has_head = head_of(&s->rank, &s->head);
     s->is_short = inside && (tag == MPS_TAG_ASCII || tag == MPS_TAG_LATIN || tag == MPS_TAG_BYTES);
     if (s->is_short) {
         s->digits = mps_order_digits(s->rank.near);
@@ -426,7 +534,7 @@ void mps_sought_make(mps_sought *s, const mps_enc *key)
     if (!known) {
         s->rank.kind = MPS_ORDER_NONE;
         s->rank.tag = MPS_TAG_EMPTY;
-        s->is_int = s->is_short = false;
+        s->is_int = s->is_short = s->is_float = s->has_head = false;
         return;
     }
     sought_settle(s);
@@ -439,12 +547,6 @@ bool mps_sought_stored(mps_seg *seg, mps_sought *s, mps_value key)
     }
     sought_settle(s);
     return true;
-}
-
-mps_order_kind mps_order_kind_of(mps_seg *seg, mps_value key)
-{
-    mps_rank r;
-    return rank_stored(seg, &r, key) ? r.kind : MPS_ORDER_NONE;
 }
 
 mps_status mps_order_compare(mps_seg *seg, mps_value stored, const mps_sought *key, int *order)
@@ -466,9 +568,12 @@ mps_status mps_order_find_any(mps_seg *seg, const mps_value *keys, uint32_t n, c
     while (low < high) {
         uint32_t mid = low + (high - low) / 2;
         int order = 0;
-        mps_status st = mps_order_compare(seg, mps_value_load(&keys[mid]), key, &order);
-        if (mps_unlikely(st != MPS_OK)) {
-            return st;
+        mps_value stored = mps_value_load(&keys[mid]);
+        if (!heads_decide(stored, key, &order)) {
+            mps_status st = mps_order_compare(seg, stored, key, &order);
+            if (mps_unlikely(st != MPS_OK)) {
+                return st;
+            }
         }
         if (order < 0 || (after && order == 0)) {
             low = mid + 1;

@@ -8,6 +8,13 @@
  *   tuples    KEY, whose canonical form (aux bytes) consists of i I f a l u U b t as key.h of the binding draws them: item by
  *             item; where two items are of different kinds there is no order
  *
+ * Text, bytes and tuples out of line have the beginning of what they are compared by, their head, in bytes 1..7 of w0: where heads differ,
+ * they say which key comes first, and nothing out of line is looked at.
+ *
+ *   text     its first seven characters, a byte each, up to and with the first above 254, which is 255; 0 where there are no more
+ *   bytes    the first seven; 0 where there are no more
+ *   tuples   the first item's kind : 4 bits, and 52 bits of it: six characters or bytes, or the bits of the nearest double, so that they ascend
+ *
  * An ALIAS is compared as what it stands for. Equal keys are those of which neither comes first: 1, 1.0 and True.
  *
  * Everything here may be called on bytes that another process is changing or that are hostile: offsets and lengths are bounded, each is read
@@ -44,7 +51,10 @@ typedef struct mps_rank {
 typedef struct mps_sought {
     mps_rank rank;
     unsigned __int128 digits; /* of short text and bytes: in the order of the keys */
-    bool is_int;              /* an int that was one from its beginning */
+    uint64_t head;            /* as above, also of inline ones */
+    bool has_head;
+    bool is_float;
+    bool is_int;   /* an int that was one from its beginning */
     bool is_short; /* inline text of one byte a character, or bytes: compared by digits with keys of the same tag */
 } mps_sought;
 
@@ -52,8 +62,8 @@ typedef struct mps_sought {
 void mps_sought_make(mps_sought *sought, const mps_enc *key);
 /* From a stored key: false when it makes no sense. */
 bool mps_sought_stored(mps_seg *seg, mps_sought *sought, mps_value key);
-/* The kind of a stored key; NONE when it makes no sense. */
-mps_order_kind mps_order_kind_of(mps_seg *seg, mps_value key);
+/* A key that has just been stored, with its head. */
+mps_value mps_order_mark(mps_seg *seg, mps_value stored);
 
 /* Compares a stored key with one that is looked for: *order below 0, 0, above 0. MPS_E_TYPE when they have no order, MPS_E_RETRY when
  * the bytes make no sense. */
@@ -69,6 +79,13 @@ static inline unsigned __int128 mps_order_digits(mps_value v)
 {
     uint64_t high = __builtin_bswap64(v.w0) << 16, low = __builtin_bswap64(v.w1);
     return (unsigned __int128)high << 64 | (unsigned __int128)low << 16 | ((v.w0 >> 8) & 0xff);
+}
+
+static inline double mps_order_double(uint64_t word)
+{
+    double x = 0;
+    memcpy(&x, &word, sizeof x);
+    return x;
 }
 
 static inline bool mps_order_before_int(mps_value v, int64_t key, bool after)
@@ -113,6 +130,20 @@ __attribute__((always_inline)) static inline mps_status mps_order_find(mps_seg *
         unsigned __int128 digits = mps_order_digits(v);
         odd |= (v.w0 ^ key->rank.tag) & 0xff;
         base += after ? digits <= wanted : digits < wanted;
+    } else if (key->is_float) {
+        double wanted = mps_order_double(key->rank.near.w1);
+        while (left > 1) {
+            uint32_t half = left / 2;
+            mps_value v = mps_value_load(&base[half - 1]);
+            double x = mps_order_double(v.w1);
+            odd |= v.w0 ^ MPS_TAG_FLOAT;
+            base += (after ? x <= wanted : x < wanted) ? half : 0;
+            left -= half;
+        }
+        mps_value v = mps_value_load(base);
+        double x = mps_order_double(v.w1);
+        odd |= v.w0 ^ MPS_TAG_FLOAT;
+        base += after ? x <= wanted : x < wanted;
     } else {
         odd = 1;
     }

@@ -11,7 +11,7 @@
  *
  * Invariants: all leaves are at level 0, body.height levels below the root inclusive; keys ascend strictly (MultiMap: equal keys stand in
  * the order in which they came); an inner node's count of a child is the number of items below it, body.count that of all; leaves are
- * linked in order. A node that is neither the root nor at the right edge of its level has at least MPS_TREE_LEAST of its capacity; the right
+ * linked in order. A node that is neither the root nor at the right edge of its level is half full, but for two keys, at least; the right
  * edge may have fewer, so that keys that come in order fill nodes wholly. Inner nodes have two children at least.
  *
  * Height: with at least 16 children a node, 2^48 items need 12 levels; MPS_TREE_DEPTH is what anybody believes.
@@ -37,6 +37,7 @@ typedef struct mps_tree {
 } mps_tree;
 
 _Static_assert(sizeof(mps_tree) == 96, "stored");
+_Static_assert(offsetof(mps_tree, body) == 80, "stored");
 
 /* Which of equal keys: the first that is not less, or the first that is greater. */
 typedef enum mps_bound { MPS_BOUND_LOWER, MPS_BOUND_UPPER } mps_bound;

@@ -37,6 +37,8 @@ typedef struct mps_tree_body {
 _Static_assert(sizeof(mps_tree_node) == 32 + 32 * MPS_TREE_FANOUT, "stored");
 _Static_assert(offsetof(mps_tree_node, keys) == 32, "stored");
 _Static_assert(sizeof(mps_tree_body) == 64, "stored");
+_Static_assert(offsetof(mps_tree_body, root) == 32, "stored");
+_Static_assert(offsetof(mps_tree_body, count) == 48, "stored");
 
 /* A tree as one operation sees it. */
 typedef struct mps_view {

@@ -20,6 +20,9 @@ static mps_status visit_key(walk *w, mps_value key)
     if (!mps_sought_stored(w->t.seg, &sought, key)) {
         return w->v->bad(w->v, "a key of a map has no order");
     }
+    if (mps_order_mark(w->t.seg, key).w0 != key.w0) {
+        return w->v->bad(w->v, "a key of a map has another's head");
+    }
     if (mps_value_tag(w->last) != MPS_TAG_EMPTY) {
         mps_status st = mps_order_compare(w->t.seg, w->last, &sought, &order);
         if (st != MPS_OK || order > 0 || (order == 0 && !w->t.multi)) {

@@ -262,6 +262,9 @@ mps_status mps_tree_store(mps_tx *tx, mps_view *t, mps_path *p, const mps_enc *k
 {
     mps_value k, v = {0, 0};
     mps_status st = mps_enc_store(tx, key, &k);
+    if (st == MPS_OK) {
+        k = mps_order_mark(tx->seg, k);
+    }
     if (st == MPS_OK && value != NULL) {
         st = mps_enc_store(tx, value, &v);
     }

@@ -62,6 +62,7 @@ RECOVERED = [
     "linked_clear",
     "linked_splice_part",
     "string_widen",
+    "map_merge",
 ]
 
 
