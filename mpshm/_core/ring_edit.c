@@ -10,13 +10,15 @@ mps_status mps_ring_count(mps_seg *seg, mps_door door, mps_off off, uint32_t *n)
 {
     mps_ring *r = mps_ring_at(seg, off);
     uint32_t state = mps_load32(&seg->control->state);
-    if (mps_unlikely(state != MPS_STATE_READY)) {
+    if (mps_unlikely(state != MPS_STATE_READY && state != MPS_STATE_READING)) {
         return state == MPS_STATE_CLOSED ? MPS_E_CLOSED : MPS_E_CORRUPT;
     }
     uint32_t got = mps_ring_items(mps_load64_acquire(&r->got)); /* (first: put is never behind it) */
     uint64_t word = mps_load64_acquire(&r->put);
     mps_status st = MPS_OK;
-    if (mps_unlikely((word & MPS_RING_TENTATIVE) != 0)) {
+    if (mps_unlikely((word & MPS_RING_TENTATIVE) != 0) && seg->region.readonly) {
+        word = mps_ring_certain(word); /* (the one that is being put does not count yet) */
+    } else if (mps_unlikely((word & MPS_RING_TENTATIVE) != 0)) {
         mps_tx tx;
         st = mps_tx_begin(seg, &tx, door);
         if (st == MPS_OK) {
