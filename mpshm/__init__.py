@@ -63,6 +63,7 @@ from .errors import (
     SegmentSystemError,
     SegmentVersionError,
 )
+from .segment_kinds import ManagedExternalBuffer, ManagedHeapMemory, ManagedMappedFile, ManagedSharedMemory
 from .segments import AnonymousSegment
 from .sets import Set
 from .sharing import share
@@ -84,6 +85,10 @@ __all__ = [
     "JoinableQueue",
     "List",
     "Lock",
+    "ManagedExternalBuffer",
+    "ManagedHeapMemory",
+    "ManagedMappedFile",
+    "ManagedSharedMemory",
     "Manager",
     "MpshmError",
     "Namespace",

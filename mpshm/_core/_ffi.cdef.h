@@ -47,6 +47,7 @@ int mps_seg_stats(mps_seg *seg, mps_stats *out);
 int mps_seg_check(mps_seg *seg, char *why, size_t why_size);
 int mps_seg_grow(mps_seg *seg, uint64_t nbytes);
 int mps_seg_recover(mps_seg *seg);
+#define MPS_VERSION ...
 int mps_last_errno(void);
 const char *mps_status_text(int status);
 int mps_crash_arm(uint64_t n);

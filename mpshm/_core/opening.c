@@ -46,6 +46,9 @@ static mps_status look_at(mps_opening *o, int fd, look *l)
     if (st == MPS_OK) {
         st = trusted ? mps_os_file_size(fd, &l->size) : MPS_E_PERM;
     }
+    if (!trusted && st == MPS_E_PERM) {
+        (void)snprintf(o->why, sizeof(o->why), "it belongs to another user, or other users may write to it");
+    }
     if (st == MPS_OK && l->size > 0) {
         st = mps_os_read(fd, 0, &l->header, mps_min64(l->size, sizeof(l->header)));
     }

@@ -281,7 +281,7 @@ void mps_os_boot_id(uint8_t id[16])
         }
         unsigned digit = c >= '0' && c <= '9' ? (unsigned)c - '0' : c >= 'a' && c <= 'f' ? (unsigned)c - 'a' + 10 : 16;
         if (digit < 16) {
-            id[n / 2] = (uint8_t)(id[n / 2] << 4 | digit);
+            id[n / 2] = (uint8_t)(((unsigned)id[n / 2] << 4 | digit) & 0xff);
             n++;
         }
     }

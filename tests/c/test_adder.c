@@ -90,7 +90,7 @@ static void take(place *p)
 
 static void let_go(place *p)
 {
-    CHECK_OK(mps_userlock_release(p->seg, &p->lock->user, true));
+    CHECK_OK(mps_userlock_release(p->seg, MPS_DOOR_FREE, &p->lock->user, true));
 }
 
 static void add(place *p)

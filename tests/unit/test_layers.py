@@ -24,15 +24,15 @@ C_FLOORS = {
     1: "region",
     2: "lock userlock journal nap slots",
     3: "alloc",
-    4: "object refs token recover segment names",
+    4: "object refs reader token recover segment names",
     5: "value",
-    6: "node table vector cell numbers raw adder mutex kinds check deque ring",
+    6: "node table vector cell numbers raw adder mutex kinds check deque ring opening",
 }
 PYTHON_FLOORS = {
-    0: "errors _binding _version _ffi _types",
+    0: "errors _binding _opening _version _ffi _types",
     1: "memory",
     3: "allocators",
-    4: "segments handles",
+    4: "segments segment_kinds handles",
     6: "containers sharing sync queues arrays sharedctypes deques sets proxies singletons",
     7: "__init__ __main__ managers context cli demo registry pools",
 }
