@@ -53,9 +53,10 @@ static mps_status look_at(mps_opening *o, int fd, look *l)
         st = mps_os_read(fd, 0, &l->header, mps_min64(l->size, sizeof(l->header)));
     }
     const mps_header *h = &l->header;
-    l->begun =
-        l->size == 0 || (h->magic == MPS_MAGIC && h->version == MPS_VERSION && h->control.state == MPS_STATE_NEW &&
-                         h->control.top_slot == 0 && h->control.recoveries == 0 && h->dirty == 0);
+    bool stub = l->size >= sizeof(*h) && h->magic == MPS_MAGIC && h->version == MPS_VERSION &&
+                h->control.state == MPS_STATE_NEW && h->control.top_slot == 0 && h->control.recoveries == 0 &&
+                h->dirty == 0;
+    l->begun = l->size == 0 || stub;
     return st;
 }
 

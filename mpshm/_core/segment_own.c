@@ -7,7 +7,7 @@
 #include "segment_body.h"
 
 #define ADOPTED_SLOTS 4u /* of large buffers: so that tests can play several processes */
-#define ADOPTED_LARGE ((uint64_t)1 << 20)
+#define ADOPTED_LARGE ((uint64_t)384 << 10)
 #define HEAP_SLOTS 1u
 
 static mps_status give_up(mps_seg *seg, mps_status st)
@@ -141,7 +141,10 @@ static mps_status fill_heap(mps_seg *seg, mps_header *h, const source *from)
         ((mps_header *)(void *)seg->region.base)->control.freeze = 0; /* that was for the copy */
         st = rename_it(seg, h);
     }
-    return st == MPS_OK ? bind_to(seg, h) : st;
+    if (st == MPS_OK) {
+        st = bind_to(seg, h);
+    }
+    return st == MPS_OK && mps_seg_end(seg) > from->size ? MPS_E_CORRUPT : st;
 }
 
 static mps_status load(mps_header *h, const source *from, bool readonly, mps_seg **out)
