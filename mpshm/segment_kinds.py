@@ -9,7 +9,7 @@ import os
 from operator import index
 from typing import ClassVar
 
-from . import _binding, _opening, segments
+from . import _binding, _opening, _types, segments
 from .errors import SegmentNotFoundError
 from .segments import Segment
 
@@ -374,10 +374,9 @@ class ManagedExternalBuffer(_Private):
     Source: Boost.Interprocess `managed_external_buffer`.
     """
 
-    __slots__ = ("_buffer",)
+    __slots__ = ()
 
     backing = "buffer"
-    _buffer: object
 
     def __init__(self, buffer: object, mode: str | None = None) -> None:
         with memoryview(buffer) as view:  # type: ignore[arg-type]
@@ -388,14 +387,10 @@ class ManagedExternalBuffer(_Private):
             raise BufferError(f"{what} of {nbytes} bytes is read-only: mode {how!r} needs to write to it")
         self._begin()
         if how == "c":
-            address, self._buffer = _opening.load(buffer, 0, False, what), None
+            address, keeper = _opening.load(buffer, 0, False, what), None
         else:
-            address, self._buffer = _opening.adopt(buffer, how, what)
+            address, keeper = _opening.adopt(buffer, how, what)
         self._mode = how
         self._hold(address)
-
-    def _again(self, address: int) -> Segment:
-        other = super()._again(address)
-        assert isinstance(other, ManagedExternalBuffer)
-        other._buffer = self._buffer
-        return other
+        if keeper is not None:
+            _types._keep(self, keeper)

@@ -205,6 +205,9 @@ void mps_seg_discard(mps_seg *seg)
 {
     mps_refs_close(seg);
     mps_region_close(&seg->region);
+    if (seg->done != NULL) {
+        seg->done(seg->keeper);
+    }
     free(seg);
 }
 

@@ -152,8 +152,10 @@ struct mps_seg {
     void *fit;                  /* floor 3: allocator state in the segment */
     void *root;                 /* floor 4: the header in the segment */
     struct mps_refmap *refs;    /* floor 4: what this process refers to */
-    uint32_t users;             /* handles on this attachment in this process; under the process's mutex */
-    uint32_t locks;             /* users' locks that this process has taken and not let go of itself, atomic */
+    void *keeper;               /* what keeps adopted memory there, and how to tell it that we are done; NULL: nobody */
+    void (*done)(void *keeper);
+    uint32_t users;     /* handles on this attachment in this process; under the process's mutex */
+    uint32_t locks;     /* users' locks that this process has taken and not let go of itself, atomic */
     uint32_t gil_locks; /* the same of threads that held the GIL while they did; may be negative: only the sum counts */
     uint32_t processors; /* that this process may run on */
     uint8_t spin_credit; /* whether spinning has paid lately (nap.h); a guess */

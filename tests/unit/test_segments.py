@@ -465,6 +465,25 @@ def test_external_buffers():
     assert d["a"] == 1 and other.check() is None
 
 
+def test_a_buffer_outlives_what_is_in_it_however_it_is_collected():
+    """Garbage that holds handles, their segment and its buffer is collected in any order; the buffer goes last."""
+    for _ in range(20):
+        buffer = mmap.mmap(-1, MIB)
+        segment = ManagedExternalBuffer(buffer)
+
+        class Node:
+            pass
+
+        nodes = [Node() for _ in range(6)]
+        for i, node in enumerate(nodes):
+            node.next = nodes[i - 1]
+            node.handle = mpshm.Dict._in(segment)
+            node.segment, node.buffer = segment, buffer
+            node.handle["a"] = "x" * 1000
+        del buffer, segment, node, nodes, Node
+        gc.collect()
+
+
 def test_external_buffers_that_will_not_do():
     """Too small, not aligned, no buffer, no segment: each has its error."""
     with pytest.raises(ValueError, match="too small"):
