@@ -173,6 +173,7 @@ static mps_status make_in(mps_opening *o, mps_seg *seg, int fd)
     }
     if (st == MPS_OK) {
         st = mps_os_truncate(fd, 0);
+        mps_crash_point();
     }
     if (st == MPS_OK) {
         st = mps_os_write(fd, 0, &h, sizeof(h)); /* its state is NEW */

@@ -95,14 +95,18 @@ mps_status mps_seg_format(mps_seg *seg, const mps_header *constants, uint64_t en
     mps_header *h = (mps_header *)seg->region.base;
     mps_store32(&h->control.state, MPS_STATE_NEW);
     memcpy(h, constants, offsetof(mps_header, checksum)); /* (never without its magic: opening.c) */
+    mps_crash_point();
     h->checksum = mps_header_checksum(h);
+    mps_crash_point();
     memset(&h->dirty, 0, MPS_HEADER_BYTES - offsetof(mps_header, dirty));
     h->root.next_serial = 1;
     for (uint32_t i = 0; i < seg->n_slots; i++) {
         memset(mps_slot_head_at(seg, i), 0, sizeof(mps_slot_head));
         mps_slot_head_at(seg, i)->word = (uint64_t)1 << 8 | MPS_SLOT_FREE;
     }
+    mps_crash_point();
     mps_status st = mps_alloc_format(seg, constants->arena, end);
+    mps_crash_point();
     if (st == MPS_OK) {
         mps_store32_release(&h->control.state, MPS_STATE_READY);
     }
@@ -233,6 +237,7 @@ static void tidy_alone(const mps_seg *seg)
     }
     if (mps_os_file_size(seg->region.fd, &size) == MPS_OK && size > end) {
         (void)mps_os_truncate(seg->region.fd, end);
+        mps_crash_point();
     }
     if (seg->persistent && mps_os_sync(seg->region.fd) == MPS_OK) {
         mps_store32(&h->dirty, 0); /* (should this be lost, the file is looked at more closely: no more) */
