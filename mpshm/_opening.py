@@ -233,7 +233,9 @@ def adopt(buffer: object, mode: str, what: str) -> tuple[int, object]:
         raise ValueError(f"{what} does not begin at a multiple of 64 bytes: take a slice of it that does, or an mmap")
     out = ffi.new("mps_seg **")
     make = mode == "x" or (mode == "a" and not any(data[:4096]))
-    status = lib.mps_seg_adopt_readonly(source, nbytes, out) if readonly else lib.mps_seg_adopt(source, nbytes, make, out)
+    status = (
+        lib.mps_seg_adopt_readonly(source, nbytes, out) if readonly else lib.mps_seg_adopt(source, nbytes, make, out)
+    )
     if status < 0:
         raise _bytes_error(status, what, nbytes)
     return _address(out[0]), source
@@ -265,5 +267,3 @@ def shrink(address: int, name: str) -> None:
 def zero_free(address: int, name: str) -> None:
     """Overwrite free memory."""
     _ok(lib.mps_seg_zero_free(_pointer(address)), "clear the free memory of", name)
-
-

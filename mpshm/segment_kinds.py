@@ -61,7 +61,7 @@ def _timeout_of(timeout: float | None) -> float:
 
 def _shared_memory_folder() -> str:
     """Where names of shared memory are: the system's own place, or where `MPSHM_DIR` says."""
-    return os.environ.get("MPSHM_DIR") or "/dev/shm"  # noqa: S108 -- the system's
+    return os.environ.get("MPSHM_DIR") or "/dev/shm"
 
 
 def _shared_memory_path(name: object) -> str:
@@ -71,7 +71,7 @@ def _shared_memory_path(name: object) -> str:
     plain = name.removeprefix("/")
     if "/" in plain:
         raise ValueError(
-            f"the name {name!r} has a slash inside: names of shared memory are not in folders, and a slash may only lead"
+            f"the name {name!r} has a slash inside: shared memory has no folders, and a slash may only lead"
         )
     if "\0" in plain:
         raise ValueError("embedded null byte")
@@ -201,13 +201,13 @@ def _close(self: Segment) -> None:
 class ManagedSharedMemory(_Named):
     """A segment in shared memory that programs find by its name; it lasts until it is removed or the machine goes down.
 
-    Args: `name`, a str without slashes inside (one may lead, as POSIX has it); portable are a letter and then letters,
-    digits and underscores; too long ones are shortened by a hash. `mode`: "a" to open it or else create it, "x" to create
-    it, "r+" to open it, "r" for reading only, "c" for a copy of this process's own. `size`, bytes of a new one that are
-    backed by memory at once; `max_size`, bytes that it may grow to by itself; both are ignored if it is there.
-    `permissions` of a new one; one of another user, or that other users may write to, is refused unless the permissions
-    given have bits for them. `address`: where to map it, or fail. `timeout`, seconds to wait for another process that is
-    making or opening it just then; None: 60.
+    Args: `name`, a str without slashes inside (one may lead, as POSIX has it); portable are a letter and then
+    letters, digits and underscores; too long ones are shortened by a hash. `mode`: "a" to open it or else create it,
+    "x" to create it, "r+" to open it, "r" for reading only, "c" for a copy of this process's own. `size`, bytes of a
+    new one that are backed by memory at once; `max_size`, bytes that it may grow to by itself; both are ignored if it
+    is there. `permissions` of a new one; one of another user, or that other users may write to, is refused unless the
+    permissions given have bits for them. `address`: where to map it, or fail. `timeout`, seconds to wait for another
+    process that is making or opening it just then; None: 60.
     Raises: SegmentExistsError, SegmentNotFoundError, SegmentPermissionError, SegmentVersionError,
     SegmentCorruptedError, SegmentFullError, SegmentSystemError if the address is taken, TimeoutError; TypeError,
     ValueError for bad arguments.
@@ -321,9 +321,9 @@ class _Private(Segment):
 class ManagedHeapMemory(_Private):
     """A segment in this process's private memory: the same objects, for one process, to be sent as bytes.
 
-    Args: `size`, bytes backed by memory at once; None for the default. `max_size`, bytes it may grow to by itself, or by
-    `grow()`; it never has to move. `lock`: False says that only one thread will use it; it is as safe either way, and
-    as fast. `address`: where to have it, or fail.
+    Args: `size`, bytes backed by memory at once; None for the default. `max_size`, bytes it may grow to by itself, or
+    by `grow()`; it never has to move. `lock`: False says that only one thread will use it; it is as safe either way,
+    and as fast. `address`: where to have it, or fail.
     A forked child has a copy of its own.
     Raises: TypeError, ValueError for bad sizes; MemoryError; SegmentSystemError if the address is taken.
     Source: Boost.Interprocess `managed_heap_memory`.
@@ -364,13 +364,14 @@ class ManagedHeapMemory(_Private):
 class ManagedExternalBuffer(_Private):
     """A segment in memory that the caller has: a `bytearray`, an `mmap`, bytes received from elsewhere.
 
-    Args: `buffer`, contiguous; it is kept, and must not be changed by others, as long as the segment or anything in it is
-    used. `mode`: "x" to make a segment in it, "r+" to use the one that is there, "a" to make one if the buffer begins with
-    zeros, "r" for reading only, "c" for a copy of one's own; None: "a" if the buffer can be written to, else "r".
-    A segment in a buffer does not grow beyond it. One that is written to must begin at a multiple of 64 bytes; one that
-    is only read is copied if it does not.
-    Raises: ValueError for a buffer that is too small, or begins elsewhere; BufferError, TypeError for what is no buffer;
-    SegmentExistsError; SegmentCorruptedError, SegmentVersionError for what holds no segment that can be used.
+    Args: `buffer`, contiguous; it is kept, and must not be changed by others, as long as the segment or anything in it
+    is used. `mode`: "x" to make a segment in it, "r+" to use the one that is there, "a" to make one if the buffer
+    begins with zeros, "r" for reading only, "c" for a copy of one's own; None: "a" if the buffer can be written to,
+    else "r".
+    A segment in a buffer does not grow beyond it. One that is written to must begin at a multiple of 64 bytes; one
+    that is only read is copied if it does not.
+    Raises: ValueError for a buffer that is too small, or begins elsewhere; BufferError, TypeError for what is no
+    buffer; SegmentExistsError; SegmentCorruptedError, SegmentVersionError for what holds no segment that can be used.
     Source: Boost.Interprocess `managed_external_buffer`.
     """
 

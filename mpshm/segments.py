@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from operator import index
+from typing import TypeVar
 from weakref import WeakValueDictionary
 
 from . import _binding, _opening, _types
@@ -16,6 +17,8 @@ from ._binding import Identity, Stats
 from .errors import SegmentClosedError
 
 __all__ = ["AnonymousSegment", "Segment", "Stats", "adopt", "default_segment", "find", "let_go"]
+
+_S = TypeVar("_S", bound="Segment")
 
 _SMALLEST = 16 << 10  # of max_size: the core's own minimum
 _LARGEST = 1 << 62
@@ -97,7 +100,7 @@ class Segment:
     _closed: bool
     _sender: int  # the process that sent something of it, 0 if none did
 
-    def __new__(cls, *args: object, **kwds: object) -> Segment:
+    def __new__(cls: type[_S], *args: object, **kwds: object) -> _S:
         if cls is Segment:
             raise TypeError("make a segment of one kind, such as AnonymousSegment()")
         self = super().__new__(cls)

@@ -1,8 +1,8 @@
-"""Kills a process at every numbered point of making, opening, shrinking and leaving a segment; the next one must get in.
+"""Kills a process at every numbered point of making, opening, shrinking and leaving a segment; the next must get in.
 
     opening.py ACT CLASS [--stride N]
 
-Run in the crash build. After each kill the segment is opened with mode "a": it is whole, sound, and nobody waits for it.
+Run in the crash build. After each kill the segment is opened with mode "a": it is whole and sound, and nobody waits.
 Prints the number of kills.
 """
 

@@ -1,4 +1,4 @@
-"""Files outlive processes: after an exit, a kill at any moment, or the machine going down, they open sound or are refused."""
+"""Files outlive processes: after an exit, a kill, or the machine going down, they open sound or are refused."""
 
 import json
 import os
@@ -32,12 +32,12 @@ def run(code, *args, env, check=True, **kwds):
 
 def dirty(path):
     """Whether the file says that the disk may be behind."""
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         return struct.unpack_from("<I", file.read(4096), DIRTY)[0]
 
 
 def patch(path, where, data):
-    with open(path, "r+b") as file:
+    with path.open("r+b") as file:
         file.seek(where)
         file.write(data)
 
@@ -107,7 +107,7 @@ def test_a_clean_file_says_so(tmp_path):
 
 @pytest.mark.parametrize("sound", [True, False])
 def test_the_machine_went_down(tmp_path, interpreter_env, sound):
-    """A file that was in use in another run of the machine is checked: it opens sound, or is refused with the reason."""
+    """A file that was in use in another run of the machine is checked, and opens sound, or is refused."""
     path, token = tmp_path / "segment", tmp_path / "token"
     run(textwrap.dedent(MAKE) + "import os; os.kill(os.getpid(), 9)", path, token, env=interpreter_env, check=False)
     assert dirty(path) == 1

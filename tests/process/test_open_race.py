@@ -223,5 +223,3 @@ def test_two_programs_meet_by_a_name(place, interpreter_env, tmp_path):
     d = pickle.loads(token.read_bytes())
     assert list(d["list"]) == ["from the other program"] and segment.check() is None
     assert d._segment.id == segment.id
-
-

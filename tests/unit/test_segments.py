@@ -227,7 +227,13 @@ def test_a_closed_segment_is_left(kind):
     second.close()
     second.close()
     assert second.closed and not first.closed
-    for act in (second.check, second.stats, lambda: second.size, lambda: second.grow(1), lambda: mpshm.Dict._in(second)):
+    for act in (
+        second.check,
+        second.stats,
+        lambda: second.size,
+        lambda: second.grow(1),
+        lambda: mpshm.Dict._in(second),
+    ):
         with pytest.raises(mpshm.SegmentClosedError):
             act()
     d["a"] = 1
@@ -522,7 +528,9 @@ def test_numbers_add_up(any_segment):
     d = mpshm.Dict._in(segment)
     d["a"] = "x" * 100_000
     stats = segment.stats()
-    assert stats.used > 100_000 and stats.size == stats.used + stats.free + stats.cached and not segment.all_deallocated()
+    assert (
+        stats.used > 100_000 and stats.size == stats.used + stats.free + stats.cached and not segment.all_deallocated()
+    )
     del d
     gc.collect()
     assert segment.all_deallocated() and segment.check() is None
@@ -659,7 +667,14 @@ def test_what_is_no_file(tmp_path, unique_name):
     """Folders, pipes, devices and links that lead nowhere are errors, without a wait."""
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "nowhere").symlink_to(tmp_path / "nothing" / "there")
-    for path in (tmp_path, tmp_path / "pipe", "/dev/null", "/dev/zero", tmp_path / "nowhere", tmp_path / "no" / "folder"):
+    for path in (
+        tmp_path,
+        tmp_path / "pipe",
+        "/dev/null",
+        "/dev/zero",
+        tmp_path / "nowhere",
+        tmp_path / "no" / "folder",
+    ):
         for mode in ("a", "r+", "r", "c", "x"):
             with pytest.raises((mpshm.MpshmError, OSError)):
                 ManagedMappedFile(path, mode)
