@@ -253,17 +253,16 @@ static mps_status join_in(mps_opening *o, mps_seg *seg, const look *l, int fd)
     return st;
 }
 
-/* fd becomes the segment's, unless it fails. */
+/* fd becomes the segment's, unless it fails or we had it. MPS_E_BUSY with *out: that is where we have it, and the caller lets go of it again, not
+ * inside the gate. */
 static mps_status join(mps_opening *o, const look *l, int fd, mps_seg **out)
 {
     mps_seg *seg = mps_slots_find(l->header.id, false);
     if (seg != NULL) {
+        *out = seg;
         if (o->address != 0 && o->address != (uint64_t)(uintptr_t)seg->region.base) {
-            mps_seg_release(seg);
             return MPS_E_BUSY;
         }
-        mps_os_close(fd);
-        *out = seg;
         return MPS_OK;
     }
     seg = mps_seg_new();
@@ -286,14 +285,12 @@ static mps_status join(mps_opening *o, const look *l, int fd, mps_seg **out)
 static mps_status join_reader(mps_opening *o, const look *l, int fd, mps_seg **out)
 {
     mps_seg *seg = mps_slots_find(l->header.id, true);
-    if (seg != NULL && (o->address == 0 || o->address == (uint64_t)(uintptr_t)seg->region.base)) {
-        mps_os_close(fd);
-        *out = seg;
-        return MPS_OK;
-    }
     if (seg != NULL) {
-        mps_seg_release(seg);
-        return MPS_E_BUSY;
+        *out = seg;
+        if (o->address != 0 && o->address != (uint64_t)(uintptr_t)seg->region.base) {
+            return MPS_E_BUSY;
+        }
+        return MPS_OK;
     }
     seg = mps_seg_new();
     mps_header h = l->header;
@@ -364,8 +361,8 @@ static mps_status open_path(const mps_opening *o, int *fd, bool *made)
     return MPS_E_FOREIGN; /* a link that leads nowhere */
 }
 
-/* With the gate: *taken says whether fd is the segment's now. */
-static mps_status inside(mps_opening *o, int fd, bool made, bool *taken, bool *in_use, mps_seg **out)
+/* With the gate. *in_use: it is to be copied, and others have it. */
+static mps_status inside(mps_opening *o, int fd, bool made, bool *in_use, mps_seg **out)
 {
     look l;
     mps_status st = look_at(o, fd, &l);
@@ -373,9 +370,7 @@ static mps_status inside(mps_opening *o, int fd, bool made, bool *taken, bool *i
         return st;
     }
     if (has(o, MPS_OPEN_NEW) && l.begun) {
-        st = make(o, fd, made || l.size > 0, out);
-        *taken = st == MPS_OK;
-        return st;
+        return make(o, fd, made || l.size > 0, out);
     }
     if (!has(o, MPS_OPEN_OLD)) {
         return MPS_E_EXISTS;
@@ -389,9 +384,7 @@ static mps_status inside(mps_opening *o, int fd, bool made, bool *taken, bool *i
         /* Nobody is in it, and nobody comes while we have the gate: it is at rest, but for what the dead left. */
         return *in_use ? MPS_OK : mps_seg_load_file(fd, l.size, o->max_size, out);
     }
-    st = has(o, MPS_OPEN_READ) ? join_reader(o, &l, fd, out) : join(o, &l, fd, out);
-    *taken = st == MPS_OK;
-    return st;
+    return has(o, MPS_OPEN_READ) ? join_reader(o, &l, fd, out) : join(o, &l, fd, out);
 }
 
 mps_status mps_seg_open(mps_opening *o, mps_seg **out)
@@ -401,7 +394,8 @@ mps_status mps_seg_open(mps_opening *o, mps_seg **out)
     o->why[0] = 0;
     for (;;) {
         int fd = -1;
-        bool made = false, taken = false, in_use = false;
+        bool made = false, in_use = false;
+        *out = NULL;
         mps_status st = open_path(o, &fd, &made);
         if (st == MPS_OK) {
             st = mps_gate_enter(fd, is_for_writing(o), deadline);
@@ -414,11 +408,14 @@ mps_status mps_seg_open(mps_opening *o, mps_seg **out)
         }
         bool there = is_there(o, fd);
         if (there) {
-            st = inside(o, fd, made, &taken, &in_use, out);
+            st = inside(o, fd, made, &in_use, out);
         }
         mps_gate_leave(fd);
-        if (!taken) {
-            mps_os_close(fd);
+        if (*out == NULL || (*out)->region.fd != fd) {
+            mps_os_close(fd); /* (we had it open, or have a copy) */
+        }
+        if (st != MPS_OK && *out != NULL) {
+            mps_seg_release(*out);
         }
         if (there) {
             return in_use ? copy_in_use(o, out) : st;

@@ -252,12 +252,14 @@ void mps_seg_tidy(mps_seg *seg)
         mps_os_reopen(seg->region.fd, &fd) != MPS_OK) {
         return;
     }
+    void *gil = mps_door_leave(MPS_DOOR_GIL); /* (if we have it: a disk is slow) */
     if (mps_gate_enter(fd, true, mps_os_now() + TIDY_NS) == MPS_OK) {
         if (mps_os_bytes_held(fd, 0, seg->n_slots) == 0 && mps_os_bytes_held(fd, MPS_BYTE_READERS, 1) == 0) {
             tidy_alone(seg);
         }
         mps_gate_leave(fd);
     }
+    mps_door_enter(MPS_DOOR_GIL, gil);
     mps_os_close(fd);
 }
 
