@@ -340,6 +340,34 @@ static mps_status copy_in_use(mps_opening *o, mps_seg **out)
     return st;
 }
 
+/* A copy of what is at rest; sound, if the machine went down while it was in use. */
+static mps_status copy_at_rest(mps_opening *o, const look *l, int fd, mps_seg **out)
+{
+    mps_status st = mps_seg_load_file(fd, l->size, o->max_size, out);
+    if (st == MPS_OK && has(o, MPS_OPEN_FILE) && is_from_another_run(&l->header)) {
+        st = check_all(o, *out);
+        if (st != MPS_OK) {
+            mps_seg_release(*out); /* (private memory: it has no gate) */
+            *out = NULL;
+        }
+    }
+    return st;
+}
+
+/* Who only reads can't put anything right: he looks whether there is something to be put right, in a copy. */
+static mps_status check_for_reader(mps_opening *o, const look *l, int fd)
+{
+    mps_seg *copy = NULL;
+    if (!has(o, MPS_OPEN_FILE) || !is_from_another_run(&l->header)) {
+        return MPS_OK;
+    }
+    mps_status st = copy_at_rest(o, l, fd, &copy);
+    if (st == MPS_OK) {
+        mps_seg_release(copy);
+    }
+    return st;
+}
+
 /* ---- the way in ---- */
 
 static mps_status open_path(const mps_opening *o, int *fd, bool *made)
@@ -382,9 +410,13 @@ static mps_status inside(mps_opening *o, int fd, bool made, bool *in_use, mps_se
     if (has(o, MPS_OPEN_COPY)) {
         *in_use = mps_os_bytes_held(fd, 0, l.header.n_slots) != 0;
         /* Nobody is in it, and nobody comes while we have the gate: it is at rest, but for what the dead left. */
-        return *in_use ? MPS_OK : mps_seg_load_file(fd, l.size, o->max_size, out);
+        return *in_use ? MPS_OK : copy_at_rest(o, &l, fd, out);
     }
-    return has(o, MPS_OPEN_READ) ? join_reader(o, &l, fd, out) : join(o, &l, fd, out);
+    if (has(o, MPS_OPEN_READ)) {
+        st = check_for_reader(o, &l, fd);
+        return st == MPS_OK ? join_reader(o, &l, fd, out) : st;
+    }
+    return join(o, &l, fd, out);
 }
 
 mps_status mps_seg_open(mps_opening *o, mps_seg **out)

@@ -116,12 +116,14 @@ def test_the_machine_went_down(tmp_path, interpreter_env, sound):
     if not sound:  # a page that the disk did not get
         place = json.loads(token.with_suffix(".place").read_text())
         patch(path, place["list"] // 4096 * 4096, os.urandom(4096))
-        for mode in ("r+", "a"):
+        for mode in ("r", "c", "r+", "a"):
             with pytest.raises(mpshm.SegmentCorruptedError) as caught:
                 ManagedMappedFile(path, mode)
             assert str(path) in str(caught.value)
         assert path.read_bytes()[BOOT : BOOT + 16] == another_run  # so that nobody takes it for sound later
         return
+    with ManagedMappedFile(path, "r"), ManagedMappedFile(path, "c"):
+        assert path.read_bytes()[BOOT : BOOT + 16] == another_run
     segment = ManagedMappedFile(path, "r+")
     look(pickle.loads(token.read_bytes()))
     assert segment.check() is None
