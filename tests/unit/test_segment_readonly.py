@@ -13,7 +13,7 @@ import numpy
 import pytest
 
 import mpshm
-from mpshm import _types, sync
+from mpshm import _types, arrays, sync
 
 READING = {"get": 1, "keys": 0, "values": 0, "items": 0, "copy": 0, "index": 1, "count": 1, "union": 0, "issubset": 1}
 
@@ -47,6 +47,7 @@ def fill(segment):
     made["rlock"] = sync.RLock._in(segment)
     made["held"] = sync.Lock._in(segment)
     made["held"].acquire()
+    made["array"] = arrays.Array._filled(segment, "i", range(100))
     made["raw"] = _types.Raw._sized(segment, 100)
     return made
 
@@ -89,6 +90,7 @@ def test_all_that_was_stored_is_read(pair):
     assert seen["value"].value == 7 and seen["namespace"].x == 5
     assert seen["Queue"].qsize() == 1 and not seen["Queue"].empty()
     assert bytes(memoryview(seen["raw"])) == bytes(100)
+    assert seen["array"][7] == 7 and list(seen["array"][::-10]) == list(range(99, -1, -10)) and 50 in seen["array"]
     with pytest.raises(KeyError):
         e["zz"]
     with pytest.raises(IndexError):
@@ -177,6 +179,11 @@ CHANGES = {
         lambda v: v.set(1),
         lambda v: v.add(1),
         lambda v: v.lock.acquire(),
+    ],
+    "array": [
+        lambda a: a.__setitem__(0, 1),
+        lambda a: a.__setitem__(slice(0, 2), a[2:4]),
+        lambda a: a.lock.acquire(),
     ],
     "namespace": [lambda n: setattr(n, "x", 1), lambda n: setattr(n, "new", 1), lambda n: delattr(n, "x")],
     "Queue": [lambda q: q.put(1), lambda q: q.put(1, timeout=0.1), lambda q: q.get(), lambda q: q.get(timeout=0.1)],
