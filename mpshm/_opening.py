@@ -7,6 +7,7 @@ that the caller owns.
 from __future__ import annotations
 
 import os
+from time import monotonic
 from typing import Final
 
 from ._binding import _address, _ok, _pointer, ffi, lib
@@ -45,6 +46,8 @@ READ: Final = 4
 COPY: Final = 8
 FILE: Final = 16
 
+_SLICE = 0.1  # seconds
+
 _FULL, _CORRUPT, _NOTFOUND, _EXISTS, _VERSION, _PERM = -2, -3, -6, -7, -8, -9
 _TIMEOUT, _RANGE, _INVAL, _BUSY, _FOREIGN = -11, -13, -17, -21, -22
 
@@ -80,12 +83,17 @@ def open_path(
             "max_size": max_size,
             "permissions": permissions,
             "address": address,
-            "timeout_ns": min(int(timeout * 1e9), (1 << 63) - 1),
             "how": how,
         },
     )
     out = ffi.new("mps_seg **")
-    status = lib.mps_seg_open(opening, out)
+    deadline = monotonic() + timeout
+    while True:  # in slices, so that signals are served
+        left = deadline - monotonic()
+        opening.timeout_ns = int(max(min(left, _SLICE), 0) * 1e9)
+        status = lib.mps_seg_open(opening, out)
+        if status != _TIMEOUT or left <= _SLICE:
+            break
     if status < 0:
         why = ffi.string(opening.why).decode("utf-8", "replace")
         raise _open_error(status, lib.mps_last_errno(), what, why, opening.version, address, segment_id, timeout)

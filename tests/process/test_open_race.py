@@ -165,6 +165,13 @@ def test_a_stopped_opener_is_waited_for_no_longer_than_asked(place, interpreter_
             with pytest.raises(TimeoutError):
                 cls(name, mode, timeout=0.3)
             assert 0.2 < time.monotonic() - begin < 20
+        old = signal.signal(signal.SIGALRM, lambda *args: int("not a number"))
+        try:
+            signal.alarm(1)
+            with pytest.raises(ValueError):  # what the handler raised: a signal ends the wait
+                cls(name, "a", timeout=60)
+        finally:
+            signal.signal(signal.SIGALRM, old)
     finally:
         child.kill()
         child.communicate(timeout=30)

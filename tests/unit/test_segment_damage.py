@@ -3,6 +3,7 @@
 import gc
 import os
 import pickle
+import random
 import struct
 import subprocess
 import sys
@@ -177,6 +178,83 @@ def test_any_bytes_in_the_header(tmp_path_factory, changes, mode):
             os._exit(status)
     how = os.waitpid(pid, 0)[1]
     assert os.waitstatus_to_exitcode(how) == 0, changes
+
+
+@pytest.mark.parametrize("mode", ["r", "c", "r+"])
+@pytest.mark.parametrize("seed", range(25))
+def test_random_bytes_anywhere(tmp_path, mode, seed):
+    """Bytes changed anywhere in a file with objects of many kinds: errors or answers, no fault, no endless wait."""
+    rng = random.Random(seed)
+    path = tmp_path / "segment"
+    with ManagedMappedFile(path, "x", 256 << 10) as made:
+        d = mpshm.Dict._in(made)
+        d.update({str(i) * (i % 30 + 1): [i] * i for i in range(60)})
+        d["list"], d["set"], d["deque"] = (cls._in(made) for cls in (mpshm.List, mpshm.Set, mpshm.Deque))
+        for i in range(200):
+            d["list"].append("x" * i)
+            d["set"].add(i)
+            d["deque"].append(str(i))
+        place = d._offset, d._serial
+        assert pickle.dumps(d)
+        del d
+    gc.collect()
+    data = bytearray(path.read_bytes())
+    arena = data.rfind(bytes(4096), 0, len(data) - (256 << 10))
+    for _ in range(rng.choice((1, 10, 300))):
+        at = rng.randrange(arena, len(data)) if rng.random() < 0.8 else rng.randrange(256, 12288)
+        data[at : at + 8] = rng.choice(
+            (rng.randbytes(8), bytes(8), b"\xff" * 8, rng.randrange(len(data)).to_bytes(8, "little"))
+        )
+    path.write_bytes(data)
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            with_errors(lambda: work_on(ManagedMappedFile(path, mode), place))
+            status = 0
+        except BaseException:
+            import traceback
+
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, seed
+
+
+HARMLESS = (mpshm.MpshmError, ReferenceError, TimeoutError, MemoryError, LookupError, TypeError, ValueError)
+
+
+def with_errors(act):
+    """Call it; what damaged bytes may raise is fine, and whatever unpickling them does."""
+    try:
+        act()
+    except HARMLESS + (pickle.UnpicklingError, EOFError, AttributeError, ImportError, OverflowError, SystemError):
+        pass
+
+
+def work_on(segment, place):
+    """Look at everything, and change something."""
+    if segment.mode != "r":
+        with_errors(segment.check)
+    d = _types.attach(segment, *place, 0)
+    for act in (
+        lambda: dict(d),
+        lambda: list(d),
+        lambda: len(d),
+        lambda: d.get("list"),
+        lambda: "1" in d,
+        lambda: str(d),
+    ):
+        with_errors(act)
+    for name in ("list", "set", "deque"):
+        with_errors(lambda name=name: [list(d[name]), len(d[name]), str(d[name]), 5 in d[name]])
+        with_errors(lambda name=name: d[name][7])
+    if segment.mode != "r":
+        with_errors(lambda: d.__setitem__("new", "x" * 1000))
+        with_errors(d.clear)
+        with_errors(segment.shrink_to_fit)
+        with_errors(segment.zero_free_memory)
+    with_errors(segment.close)
 
 
 # ---- no room ----
