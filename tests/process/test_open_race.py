@@ -1,15 +1,19 @@
 """Many processes open one segment at once, and some of them die on the way: one segment comes out, and nobody waits."""
 
 import os
+import pickle
 import random
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
+import traceback
 from pathlib import Path
 
 import pytest
+import segment_workers
 
 import mpshm
 from mpshm import ManagedSharedMemory
@@ -37,8 +41,6 @@ def fork(act):
             act()
             status = 0
         except BaseException:
-            import traceback
-
             traceback.print_exc()
         finally:
             os._exit(status)
@@ -180,8 +182,6 @@ def test_a_stopped_opener_is_waited_for_no_longer_than_asked(place, interpreter_
 
 def test_forking_while_opening(place):
     """A process may fork while another of its threads opens segments: neither hangs, and the gate is let go."""
-    import threading
-
     cls, name = place
     stop = threading.Event()
     errors = []
@@ -225,8 +225,23 @@ def test_two_programs_meet_by_a_name(place, interpreter_env, tmp_path):
     args = [sys.executable, "-c", textwrap.dedent(code), cls.__name__, name, str(token)]
     subprocess.run(args, check=True, timeout=60, env=interpreter_env)
     segment = cls(name, "r+")
-    import pickle
-
     d = pickle.loads(token.read_bytes())
     assert list(d["list"]) == ["from the other program"] and segment.check() is None
     assert d._segment.id == segment.id
+
+
+def test_handles_are_passed_on(place, ctx):
+    """Objects of a segment with a name, and the segment itself, go to and come from processes of every start method."""
+    cls, name = place
+    segment = cls(name, "x")
+    d, items = mpshm.Dict._in(segment), mpshm.List._in(segment)
+    process = ctx.Process(target=segment_workers.change, args=(d, items, segment))
+    process.start()
+    process.join(60)
+    assert process.exitcode == 0
+    assert d["pid"] is True and list(items) == [1] and list(d["made"]) == ["made in the child"]
+    with ctx.Pool(1) as pool:
+        got = pool.apply_async(segment_workers.give_back, (segment,)).get(60)
+    assert got["from"] == "a worker" and got._segment is segment
+    segment.recover()
+    assert segment.check() is None
