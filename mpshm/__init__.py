@@ -51,6 +51,7 @@ from .errors import (
 )
 from .linked import LinkedList
 from .queues import JoinableQueue, Queue, SimpleQueue
+from .segment_kinds import ManagedExternalBuffer, ManagedHeapMemory, ManagedMappedFile, ManagedSharedMemory
 from .segments import AnonymousSegment
 from .sets import Set
 from .sharing import share
@@ -81,6 +82,10 @@ __all__ = [
     "LinkedList",
     "List",
     "Lock",
+    "ManagedExternalBuffer",
+    "ManagedHeapMemory",
+    "ManagedMappedFile",
+    "ManagedSharedMemory",
     "Manager",
     "Map",
     "MpshmError",

@@ -92,7 +92,8 @@ class Identity(NamedTuple):
     """What tells a segment from every other, and how this process holds it.
 
     `id` is 16 random bytes; `dev` and `ino` are the memory file's; `fd` is this process's descriptor of it,
-    which the core owns.
+    which the core owns, -1 if there is no file; `address` is where this process has it mapped; `readonly` and `heap`
+    are 1 where it may not be written to, and where nobody else can have it.
     """
 
     id: bytes
@@ -101,6 +102,9 @@ class Identity(NamedTuple):
     max_size: int
     fd: int
     slot: int
+    address: int
+    readonly: int
+    heap: int
 
 
 def _pointer(address: int) -> _ffi.Segment:
@@ -140,9 +144,9 @@ def attach(fd: int, segment_id: bytes) -> int:
     return _address(out[0])
 
 
-def find(segment_id: bytes) -> int | None:
-    """The address of a segment that this process is attached to already, or None."""
-    pointer = lib.mps_seg_find(segment_id)
+def find(segment_id: bytes, readonly: bool = False) -> int | None:
+    """The address of a segment that this process is attached to already (for reading only, if so asked), or None."""
+    pointer = lib.mps_seg_find(segment_id, readonly)
     return _address(pointer) if pointer else None
 
 
@@ -183,7 +187,7 @@ def identity(address: int) -> Identity:
     """Who the segment is."""
     out = ffi.new("mps_identity *")
     lib.mps_seg_identity(_pointer(address), out)
-    return Identity(bytes(ffi.buffer(out.id)), out.dev, out.ino, out.max_size, out.fd, out.slot)
+    return Identity(bytes(ffi.buffer(out.id)), *(getattr(out, field) for field in Identity._fields[1:]))
 
 
 def stats(address: int, name: str) -> Stats:

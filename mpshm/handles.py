@@ -8,12 +8,15 @@ leads to the segment with the right inode and id:
 2. the descriptor was passed on to this process when it was started (spawn, forkserver);
 3. `/proc/<pid>/fd/<n>` of the sender;
 4. the same of any other process of this user that has it open.
+
+To a segment with a name or in a file its name or path leads, also when no process has it any more. To one in private
+memory nothing leads but being this process.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from multiprocessing.context import get_spawning_popen
 from typing import Protocol
@@ -23,7 +26,7 @@ from . import _binding, _types, segments
 from .errors import SegmentNotFoundError, status_error
 from .segments import AnonymousSegment, Segment
 
-__all__ = ["find_segment", "rebuild_handle", "rebuild_segment", "reduce_handle", "reduce_segment"]
+__all__ = ["find_segment", "rebuild_handle", "rebuild_reached", "rebuild_segment", "reduce_handle", "reduce_segment"]
 
 
 class PassedFd(Protocol):
@@ -53,6 +56,11 @@ def reduce_handle(handle: _types.Handle, stored: bool = False) -> tuple[object, 
     Raises: SegmentClosedError after the manager's `shutdown()`; ReferenceError if the object is gone.
     """
     segment = handle._segment
+    way = segment._way()
+    if way is not None:
+        _refuse_private(segment)
+        token = 0 if segment.mode == "r" else _types.make_token(handle)
+        return rebuild_reached, (*way, handle._offset, handle._serial, token)
     ticket, passed = _send(segment)
     token = 0
     if not stored:
@@ -82,8 +90,29 @@ def rebuild_handle(
     return _types.attach(segment, offset, serial, token)
 
 
+def rebuild_reached(
+    reach: Callable[..., Segment], where: tuple[object, ...], offset: int, serial: int, token: int
+) -> _types.Handle:
+    """The same where a name, a path or nothing but this process leads to the segment."""
+    return _types.attach(reach(*where), offset, serial, token)
+
+
+def _refuse_private(segment: Segment) -> None:
+    """Raise what says that a process that is being started cannot have something in this one's private memory."""
+    if segment._identity.heap and get_spawning_popen() is not None:
+        raise SegmentNotFoundError.because(
+            f"cannot pass on {segment._name}: it is in the private memory of this process",
+            advice="Send to_bytes(), or use a segment that processes can share",
+        )
+
+
 def reduce_segment(segment: Segment) -> tuple[object, ...]:
     """What pickle needs for a segment."""
+    way = segment._way()
+    if way is not None:
+        _refuse_private(segment)
+        assert segment._address
+        return way
     ticket, passed = _send(segment)
     return rebuild_segment, (*ticket, passed)
 
@@ -92,19 +121,23 @@ def rebuild_segment(
     segment_id: bytes, pid: int, fd: int, dev: int, ino: int, passed: PassedFd | None = None
 ) -> AnonymousSegment:
     """Load a pickled segment. Raises: SegmentNotFoundError if nobody has it any more."""
-    return _enter((segment_id, pid, fd, dev, ino), passed)
+    segment = _enter((segment_id, pid, fd, dev, ino), passed)
+    assert isinstance(segment, AnonymousSegment)
+    return segment
 
 
 def find_segment(segment_id: bytes) -> AnonymousSegment | None:
     """The segment with this id, if this process or any other of this user has it."""
     segment = segments.find(segment_id)
     if segment is not None:
-        return segment
+        return segment if isinstance(segment, AnonymousSegment) else None
     for path in _holders(segment_id):
         opened = _open(path, None)
         if opened is not None:
             try:
-                return segments.adopt(_binding.attach(opened, segment_id))
+                adopted = segments.adopt(_binding.attach(opened, segment_id))
+                assert isinstance(adopted, AnonymousSegment)
+                return adopted
             finally:
                 os.close(opened)
     return None
@@ -131,7 +164,7 @@ def _pass_on(popen: object, address: int, fd: int) -> PassedFd:
     return given[address]
 
 
-def _enter(ticket: Ticket, passed: PassedFd | None) -> AnonymousSegment:
+def _enter(ticket: Ticket, passed: PassedFd | None) -> Segment:
     """Get to the segment that a ticket speaks of."""
     own = None if passed is None else _receive(passed)
     try:

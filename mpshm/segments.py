@@ -9,13 +9,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from operator import index
+from typing import TypeVar
 from weakref import WeakValueDictionary
 
-from . import _binding
+from . import _binding, _opening, _types
 from ._binding import Identity, Stats
 from .errors import SegmentClosedError
 
 __all__ = ["AnonymousSegment", "Segment", "Stats", "adopt", "default_segment", "find", "let_go"]
+
+_S = TypeVar("_S", bound="Segment")
 
 _SMALLEST = 16 << 10  # of max_size: the core's own minimum
 _LARGEST = 1 << 62
@@ -39,6 +42,17 @@ def _size(value: object, what: str) -> int:
     if nbytes > _LARGEST:
         raise ValueError(f"{what} must be at most {_LARGEST} bytes, not {nbytes}")
     return nbytes
+
+
+def _sizes(size: object, max_size: object) -> tuple[int, int]:
+    """Check both sizes; 0 where there was no wish."""
+    first = 0 if size is None else _size(size, "size")
+    limit = 0 if max_size is None else _size(max_size, "max_size")
+    if 0 < limit < _SMALLEST:
+        raise ValueError(f"max_size must be at least {_SMALLEST} bytes, not {limit}")
+    if limit and first > limit:
+        raise ValueError(f"size ({first}) is larger than max_size ({limit})")
+    return first, limit
 
 
 def _stays(
@@ -74,21 +88,42 @@ os.register_at_fork(after_in_child=_let_go_in_child)
 class Segment:
     """What all managed segments have in common. Make one through a subclass."""
 
-    __slots__ = ("__weakref__", "_closed", "_pointer", "_sender", "id")
+    __slots__ = ("__weakref__", "_closed", "_given", "_mode", "_permissions", "_pointer", "_sender", "id")
+
+    backing: str = ""  #: What its memory is: "memfd", "shm", "file", "heap" or "buffer".
 
     id: bytes
+    _given: str | None  # the name or path that leads to it
+    _mode: str
+    _permissions: int
     _pointer: int
     _closed: bool
     _sender: int  # the process that sent something of it, 0 if none did
 
-    def __new__(cls, *args: object, **kwds: object) -> Segment:
+    def __new__(cls: type[_S], *args: object, **kwds: object) -> _S:
         if cls is Segment:
             raise TypeError("make a segment of one kind, such as AnonymousSegment()")
         self = super().__new__(cls)
         self._pointer = 0
         self._closed = False
         self._sender = 0
+        self._given = None
+        self._mode = "r+"
+        self._permissions = 0o600
         return self
+
+    def _again(self, address: int) -> Segment:
+        """Another object for the same segment, after this one was closed; takes over the reference."""
+        other = type(self).__new__(type(self))
+        other._given, other._mode, other._permissions = self._given, self._mode, self._permissions
+        other._hold(address)
+        return other
+
+    def _begin(self) -> None:
+        """What every `__init__` does first."""
+        if self._pointer:
+            raise ValueError(f"{self._name} is made already")
+        let_go()
 
     def _hold(self, address: int) -> None:
         """Take over the caller's reference to the core's segment."""
@@ -119,21 +154,43 @@ class Segment:
             raise SegmentClosedError.because(f"{self._name} was shut down")
         return self._address
 
+    def _way(self) -> tuple[object, ...] | None:
+        """How another process gets to it: a function and its arguments; None if only a descriptor leads there."""
+        return None
+
     @property
     def _name(self) -> str:
-        return f"segment {self.id.hex()[:8]}"
+        return f"segment {self.id.hex()[:8]}" if self._given is None else f"segment {self._given!r}"
 
     @property
     def _identity(self) -> Identity:
         return _binding.identity(self._address)
 
     def __repr__(self) -> str:
-        return f"<mpshm.{type(self).__name__} {self.id.hex()[:8]}{', closed' if self.closed else ''}>"
+        if not hasattr(self, "id"):
+            return f"<mpshm.{type(self).__name__}, not made>"
+        what = self.id.hex()[:8] if self._given is None else repr(self._given)
+        return f"<mpshm.{type(self).__name__} {what}{', closed' if self.closed else ''}>"
 
     def __reduce__(self) -> tuple[object, ...]:
         from .handles import reduce_segment
 
         return reduce_segment(self)
+
+    @property
+    def name(self) -> str | None:
+        """The name or path that leads to it; None if there is none."""
+        return self._given
+
+    @property
+    def mode(self) -> str:
+        """How it was opened."""
+        return self._mode
+
+    @property
+    def address(self) -> int:
+        """Where this process has it in its memory."""
+        return self._identity.address
 
     @property
     def size(self) -> int:
@@ -196,6 +253,40 @@ class Segment:
         """
         return _binding.recover(self._open, self._name)
 
+    def shrink_to_fit(self) -> None:
+        """Give the memory that is free back to the system, while others go on using the segment.
+
+        Whole pages inside go back at once. Where the end of the segment is free, `size` becomes smaller; a file
+        becomes shorter when its last user leaves.
+        Raises: SegmentClosedError; SegmentPermissionError if it was opened for reading only.
+        """
+        _types._flush_caches(self)
+        _opening.shrink(self._open, self._name)
+
+    def zero_free_memory(self) -> None:
+        """Overwrite with zeros what free memory has held; what other processes keep at hand for their next objects
+        is left out.
+
+        Raises: SegmentClosedError; SegmentPermissionError if it was opened for reading only.
+        """
+        _types._flush_caches(self)
+        _opening.zero_free(self._open, self._name)
+
+    def all_deallocated(self) -> bool:
+        """Whether nothing is allocated in the segment, but for what the segment needs itself.
+
+        Raises: SegmentClosedError.
+        """
+        return self.stats().used == 0
+
+    def flush(self) -> None:
+        """See to it that all changes are on the disk: nothing to do where there is none.
+
+        Raises: SegmentClosedError; SegmentSystemError, SegmentFullError if the disk does not take them;
+        SegmentPermissionError if it was opened for reading only.
+        """
+        _opening.flush(self._open, self._name)
+
     def close(self) -> None:
         """Let go of the segment in this process. Twice is as good as once.
 
@@ -227,34 +318,32 @@ class AnonymousSegment(Segment):
 
     __slots__ = ()
 
+    backing = "memfd"
+
     def __init__(self, size: int | None = None, max_size: int | None = None) -> None:
-        first = 0 if size is None else _size(size, "size")
-        limit = 0 if max_size is None else _size(max_size, "max_size")
-        if 0 < limit < _SMALLEST:
-            raise ValueError(f"max_size must be at least {_SMALLEST} bytes, not {limit}")
-        if limit and first > limit:
-            raise ValueError(f"size ({first}) is larger than max_size ({limit})")
-        if self._pointer:
-            raise ValueError(f"{self._name} is made already")
-        let_go()
+        first, limit = _sizes(size, max_size)
+        self._begin()
         self._hold(_binding.create_anonymous(first, limit))
 
 
-def adopt(address: int) -> AnonymousSegment:
+def adopt(address: int) -> Segment:
     """The segment object for an address of the core, whose reference it takes over."""
     segment = _known.get(address)
-    if segment is None or segment._closed:
+    if segment is not None and segment._pointer != address and segment.id != _binding.identity(address).id:
+        segment = None  # one that was there before
+    if segment is None:
         segment = AnonymousSegment.__new__(AnonymousSegment)
         segment._hold(address)
+    elif segment._closed:
+        segment = segment._again(address)
     else:
         _binding.release(address)
-    assert isinstance(segment, AnonymousSegment)
     return segment
 
 
-def find(segment_id: bytes) -> AnonymousSegment | None:
+def find(segment_id: bytes, readonly: bool = False) -> Segment | None:
     """The segment with this id if this process is attached to it already."""
-    address = _binding.find(segment_id)
+    address = _binding.find(segment_id, readonly)
     return None if address is None else adopt(address)
 
 

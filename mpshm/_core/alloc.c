@@ -592,6 +592,46 @@ uint64_t mps_alloc_state_size(void)
     return sizeof(mps_fit);
 }
 
+uint64_t mps_alloc_end(const mps_seg *seg)
+{
+    mps_off end = mps_load64(&mps_fit_of(seg)->end);
+    bool sane = (end & 15) == 0 && end >= mps_fit_first(seg) + MPS_CHUNK_MIN && end <= mps_load64(&seg->region.limit) &&
+                (mps_load64(mps_region_at(&seg->region, end - MPS_CHUNK_HEAD)) & ~(uint64_t)MPS_PINUSE) == MPS_CINUSE;
+    return sane ? end : 0;
+}
+
+/* All free chunks, the guard being given to others between. */
+static mps_status tend(mps_tx *tx, bool punch)
+{
+    mps_status st = mps_alloc_flush(tx, 0);
+    for (mps_off next = mps_fit_first(tx->seg); st == MPS_OK && next != 0;) {
+        st = mps_tx_lock(tx, guard_of(tx));
+        if (st == MPS_OK) {
+            st = mps_fit_tend(tx, next, punch, &next);
+            mps_tx_unlock_last(tx);
+        }
+    }
+    return st;
+}
+
+mps_status mps_alloc_zero_free(mps_tx *tx)
+{
+    return tend(tx, false);
+}
+
+mps_status mps_alloc_shrink(mps_tx *tx)
+{
+    mps_status st = tend(tx, true);
+    if (st == MPS_OK) {
+        st = mps_tx_lock(tx, guard_of(tx));
+    }
+    if (st == MPS_OK) {
+        st = mps_fit_cut_end(tx);
+        mps_tx_unlock_last(tx);
+    }
+    return st;
+}
+
 mps_status mps_alloc_grow(mps_tx *tx, uint64_t nbytes)
 {
     if (nbytes >= MPS_FIT_LIMIT) {

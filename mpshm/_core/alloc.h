@@ -52,6 +52,13 @@ mps_status mps_alloc_flush(mps_tx *tx, uint32_t keep);
 /* After an operation, outside of any guard: trims caches that grew too long, frees the spill of the journal. */
 void mps_alloc_trim(mps_tx *tx);
 
+/* Where blocks end; 0 when the bytes there don't say so. */
+uint64_t mps_alloc_end(const mps_seg *seg);
+/* Gives the memory of free chunks back to the system, and takes free chunks off the arena's end. An operation of its own. */
+mps_status mps_alloc_shrink(mps_tx *tx);
+/* Overwrites what free chunks have held with zeros. An operation of its own, which lets go of the guard now and then. */
+mps_status mps_alloc_zero_free(mps_tx *tx);
+
 /* Adds nbytes to the end of the arena. An operation of its own (under the allocator's guard). */
 mps_status mps_alloc_grow(mps_tx *tx, uint64_t nbytes);
 

@@ -343,6 +343,22 @@ mps_status mps_fit_cut(mps_tx *tx, mps_off chunk, uint64_t size, mps_freed *free
 
 /* ---- memory of the system ---- */
 
+/* Gives all whole pages of a free chunk, behind its links, back to the system. */
+static void punch(mps_tx *tx, mps_fit *fit, piece *f)
+{
+    mps_seg *seg = tx->seg;
+    uint64_t before = hole_size(f);
+    f->hole = mps_round_up(f->at + sizeof(mps_chunk), MPS_PAGE);
+    f->hole_end = (f->at + f->size - 8) & ~(uint64_t)(MPS_PAGE - 1);
+    mps_chunk *c = mps_region_at(&seg->region, f->at);
+    mps_tx_set_inner(tx, &c->hole, f->hole);
+    mps_tx_set_inner(tx, &c->hole_end, f->hole_end);
+    mps_tx_set_inner(tx, &c->head, mps_load64(&c->head) | MPS_PUNCHED);
+    count_word(tx, &fit->holes, hole_size(f), before);
+    mps_tx_commit_inner(tx, -1, 0, 0);
+    (void)mps_region_punch(&seg->region, f->hole, hole_size(f));
+}
+
 void mps_fit_settle(mps_tx *tx, const mps_freed *freed)
 {
     mps_seg *seg = tx->seg;
@@ -360,16 +376,101 @@ void mps_fit_settle(mps_tx *tx, const mps_freed *freed)
         f.size <= MPS_FIT_SMALL || f.size - hole_size(&f) < (over ? PUNCH_OVER : PUNCH_MIN)) {
         return;
     }
-    uint64_t before = hole_size(&f);
-    f.hole = mps_round_up(f.at + sizeof(mps_chunk), MPS_PAGE);
-    f.hole_end = (f.at + f.size - 8) & ~(uint64_t)(MPS_PAGE - 1);
-    mps_chunk *c = mps_region_at(&seg->region, f.at);
-    mps_tx_set_inner(tx, &c->hole, f.hole);
-    mps_tx_set_inner(tx, &c->hole_end, f.hole_end);
-    mps_tx_set_inner(tx, &c->head, mps_load64(&c->head) | MPS_PUNCHED);
-    count_word(tx, &fit->holes, hole_size(&f), before);
+    punch(tx, fit, &f);
+}
+
+#define TEND_WORK \
+    ((uint64_t)8 << 20) /* bytes filled or given back, and 64 for each chunk passed, under the guard at once */
+
+/* Fills a free chunk between its links and its last word, but for its hole. Nobody reads these bytes: no journal. */
+static uint64_t fill(mps_seg *seg, const piece *f)
+{
+    mps_off from = f->at + (f->size > MPS_FIT_SMALL ? sizeof(mps_chunk) : MPS_CHUNK_LIST), to = f->at + f->size - 8;
+    mps_off stop = f->hole < f->hole_end ? f->hole : to;
+    memset(word_at(seg, from), 0, stop - from);
+    if (stop == to) {
+        return to - from;
+    }
+    memset(word_at(seg, f->hole_end), 0, to - f->hole_end);
+    return stop - from + to - f->hole_end;
+}
+
+mps_status mps_fit_tend(mps_tx *tx, mps_off from, bool give_back, mps_off *next)
+{
+    mps_seg *seg = tx->seg;
+    mps_fit *fit = mps_fit_of(seg);
+    mps_off end = mps_load64(&fit->end);
+    uint64_t work = 0, size = 0;
+    mps_off at = mps_fit_first(seg);
+    /* (the chunk that was to be next may be part of another by now: so from the beginning, every time) */
+    for (; at < end - MPS_CHUNK_HEAD && work < TEND_WORK; at += size) {
+        const mps_chunk *c = mps_chunk_at(seg, at, MPS_CHUNK_MIN);
+        size = c != NULL ? mps_chunk_size(mps_load64(&c->head)) : 0;
+        if (size < MPS_CHUNK_MIN || size > end - MPS_CHUNK_HEAD - at) {
+            return MPS_E_CORRUPT;
+        }
+        piece f;
+        if (at < from || (mps_load64(&c->head) & MPS_CINUSE) != 0) {
+            work += at < from ? 0 : 64;
+        } else if (!read_free(seg, at, &f)) {
+            return MPS_E_CORRUPT;
+        } else if (!give_back) {
+            work += fill(seg, &f);
+        } else if (f.size > MPS_FIT_SMALL && f.size - hole_size(&f) >= PUNCH_OVER) {
+            work += f.size;
+            punch(tx, fit, &f);
+        }
+    }
+    *next = at < end - MPS_CHUNK_HEAD ? at : 0;
+    return MPS_OK;
+}
+
+/* The last chunk, if it is free and so long that the arena can end at least a page earlier; *new_end: where. */
+static bool read_last(mps_seg *seg, const mps_fit *fit, piece *last, mps_off *new_end)
+{
+    mps_off end = mps_load64(&fit->end), first = mps_fit_first(seg);
+    if (end < first + 2 * MPS_PAGE || (mps_load64(word_at(seg, end - MPS_CHUNK_HEAD)) & MPS_PINUSE) != 0) {
+        return false;
+    }
+    uint64_t size = mps_load64(word_at(seg, end - 2 * MPS_CHUNK_HEAD));
+    if (size > end - MPS_CHUNK_HEAD - first || !read_free(seg, end - MPS_CHUNK_HEAD - size, last) ||
+        last->size != size) {
+        return false;
+    }
+    *new_end = mps_round_up(mps_max64(last->at + sizeof(mps_chunk), first) + 4 * MPS_CHUNK_MIN, MPS_PAGE);
+    return *new_end + MPS_PAGE <= end;
+}
+
+mps_status mps_fit_cut_end(mps_tx *tx)
+{
+    mps_seg *seg = tx->seg;
+    mps_fit *fit = mps_fit_of(seg);
+    piece last;
+    mps_off new_end = 0, end = mps_load64(&fit->end);
+    if (!read_last(seg, fit, &last, &new_end)) {
+        return MPS_OK;
+    }
+    /* All that is left of the chunk has memory: less than two pages. */
+    mps_status st = mps_region_commit(&seg->region, last.at & ~(uint64_t)(MPS_PAGE - 1),
+                                      new_end - (last.at & ~(uint64_t)(MPS_PAGE - 1)));
+    if (st == MPS_OK) {
+        st = take_out(tx, fit, &last);
+    }
+    if (st != MPS_OK) {
+        return st;
+    }
+    piece rest = {.at = last.at, .size = new_end - MPS_CHUNK_HEAD - last.at};
+    mps_tx_set_inner(tx, word_at(seg, new_end - MPS_CHUNK_HEAD), MPS_CINUSE);
+    mps_tx_set_inner(tx, &fit->end, new_end);
+    count_word(tx, &fit->holes, 0, hole_size(&last));
+    st = put_free(tx, fit, &rest, 0);
+    if (st != MPS_OK) {
+        mps_tx_abort_inner(tx);
+        return st;
+    }
     mps_tx_commit_inner(tx, -1, 0, 0);
-    (void)mps_region_punch(&seg->region, f.hole, hole_size(&f));
+    (void)mps_region_punch(&seg->region, new_end, end - new_end);
+    return MPS_OK;
 }
 
 /* The hole of a free chunk that is to reach from `at` to the arena's end; memory for all around it. */

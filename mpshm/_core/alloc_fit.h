@@ -171,6 +171,12 @@ void mps_fit_settle(mps_tx *tx, const mps_freed *freed);
  * no more. */
 mps_status mps_fit_grow(mps_tx *tx, uint64_t size, bool backed);
 
+/* Visits the free chunks from `from` on, and looks after each: punch, its memory goes back to the system; else it is filled with
+ * zeros. Ends after much work; *next: where to go on, 0 when done. */
+mps_status mps_fit_tend(mps_tx *tx, mps_off from, bool punch, mps_off *next);
+/* Makes the arena shorter where its end is free. */
+mps_status mps_fit_cut_end(mps_tx *tx);
+
 /* A new state over [arena, end), which has memory. No journal: nobody knows the segment yet. */
 mps_status mps_fit_format(mps_seg *seg, mps_off end);
 

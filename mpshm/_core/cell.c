@@ -1,5 +1,7 @@
 #include "cell.h"
 
+#include "reader.h"
+
 static mps_cell *cell_at(const mps_seg *seg, mps_off off)
 {
     return mps_region_at(&seg->region, off);
@@ -14,18 +16,28 @@ static inline mps_value load(const mps_cell *c)
 
 /* ---- reading ---- */
 
-static mps_status get_locked(mps_seg *seg, mps_door door, mps_cell *c, mps_copy *out)
+static mps_status get_once(mps_seg *seg, mps_door door, mps_cell *c, mps_copy *out)
 {
     mps_tx tx;
-    mps_status st = mps_tx_begin(seg, &tx, door);
+    mps_status st = mps_reader_begin(seg, &tx, door);
     if (st != MPS_OK) {
         return st;
     }
-    st = mps_tx_lock(&tx, &c->object.guard);
+    st = mps_reader_lock(&tx, &c->object);
     if (st == MPS_OK) {
         st = mps_copy_locked(&tx, load(c), out);
     }
     return mps_copy_end(&tx, st, out, NULL);
+}
+
+static mps_status get_locked(mps_seg *seg, mps_door door, mps_cell *c, mps_copy *out)
+{
+    uint64_t since = 0;
+    mps_status st;
+    do {
+        st = get_once(seg, door, c, out);
+    } while (mps_reader_again(seg, door, &st, &since));
+    return st;
 }
 
 mps_status mps_cell_get(mps_seg *seg, mps_door door, mps_off off, mps_copy *out)
@@ -50,19 +62,28 @@ mps_status mps_cell_get(mps_seg *seg, mps_door door, mps_off off, mps_copy *out)
     return get_locked(seg, door, c, out);
 }
 
-mps_status mps_cell_same(mps_seg *seg, mps_door door, mps_off off, const mps_enc *value, bool *same)
+static mps_status same_once(mps_seg *seg, mps_door door, mps_cell *c, const mps_enc *value, bool *same)
 {
-    mps_cell *c = cell_at(seg, off);
     mps_tx tx;
-    mps_status st = mps_tx_begin(seg, &tx, door);
+    mps_status st = mps_reader_begin(seg, &tx, door);
     if (st != MPS_OK) {
         return st;
     }
-    st = mps_tx_lock(&tx, &c->object.guard);
+    st = mps_reader_lock(&tx, &c->object);
     if (st == MPS_OK) {
         *same = mps_value_same(seg, load(c), value);
     }
     return mps_copy_end(&tx, st, NULL, NULL);
+}
+
+mps_status mps_cell_same(mps_seg *seg, mps_door door, mps_off off, const mps_enc *value, bool *same)
+{
+    uint64_t since = 0;
+    mps_status st;
+    do {
+        st = same_once(seg, door, cell_at(seg, off), value, same);
+    } while (mps_reader_again(seg, door, &st, &since));
+    return st;
 }
 
 /* ---- changing ---- */

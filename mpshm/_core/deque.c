@@ -1,5 +1,7 @@
 #include "deque_body.h"
 
+#include "reader.h"
+
 #define SHRINK_CAPACITY 64u /* bodies up to this capacity are kept */
 
 static mps_deque *deque_at(const mps_seg *seg, mps_off off)
@@ -27,16 +29,16 @@ static inline mps_status get_racy(mps_seg *seg, const mps_deque *d, int64_t inde
                                                  : MPS_E_RANGE;
 }
 
-static mps_status get_locked(mps_seg *seg, mps_door door, mps_deque *d, int64_t index, mps_copy *out)
+static mps_status get_once(mps_seg *seg, mps_door door, mps_deque *d, int64_t index, mps_copy *out)
 {
     mps_tx tx;
     mps_ring r;
     uint64_t i;
-    mps_status st = mps_tx_begin(seg, &tx, door);
+    mps_status st = mps_reader_begin(seg, &tx, door);
     if (st != MPS_OK) {
         return st;
     }
-    st = mps_tx_lock(&tx, &d->object.guard);
+    st = mps_reader_lock(&tx, &d->object);
     if (st == MPS_OK) {
         st = mps_deque_reach(seg, d, &r);
     }
@@ -44,6 +46,16 @@ static mps_status get_locked(mps_seg *seg, mps_door door, mps_deque *d, int64_t 
         st = clip(index, r.length, &i) ? mps_copy_locked(&tx, mps_value_load(mps_ring_place(&r, i)), out) : MPS_E_RANGE;
     }
     return mps_copy_end(&tx, st, out, NULL);
+}
+
+static mps_status get_locked(mps_seg *seg, mps_door door, mps_deque *d, int64_t index, mps_copy *out)
+{
+    uint64_t since = 0;
+    mps_status st;
+    do {
+        st = get_once(seg, door, d, index, out);
+    } while (mps_reader_again(seg, door, &st, &since));
+    return st;
 }
 
 mps_status mps_deque_get(mps_seg *seg, mps_door door, mps_off off, int64_t index, mps_copy *out)
@@ -70,6 +82,18 @@ mps_status mps_deque_get(mps_seg *seg, mps_door door, mps_off off, int64_t index
     return get_locked(seg, door, d, index, out);
 }
 
+static mps_status len_once(mps_seg *seg, mps_door door, mps_deque *d, uint64_t *n)
+{
+    mps_tx tx;
+    mps_status st = mps_reader_begin(seg, &tx, door);
+    if (st == MPS_OK) {
+        st = mps_reader_lock(&tx, &d->object);
+        *n = (uint32_t)mps_load64(&d->ends);
+        st = mps_copy_end(&tx, st, NULL, NULL);
+    }
+    return st;
+}
+
 mps_status mps_deque_len(mps_seg *seg, mps_door door, mps_off off, uint64_t *n)
 {
     mps_deque *d = deque_at(seg, off);
@@ -81,13 +105,11 @@ mps_status mps_deque_len(mps_seg *seg, mps_door door, mps_off off, uint64_t *n)
         }
         mps_pause();
     }
-    mps_tx tx;
-    mps_status st = mps_tx_begin(seg, &tx, door);
-    if (st == MPS_OK) {
-        st = mps_tx_lock(&tx, &d->object.guard);
-        *n = (uint32_t)mps_load64(&d->ends);
-        st = mps_copy_end(&tx, st, NULL, NULL);
-    }
+    uint64_t since = 0;
+    mps_status st;
+    do {
+        st = len_once(seg, door, d, n);
+    } while (mps_reader_again(seg, door, &st, &since));
     return st == MPS_OK && *n > MPS_DEQUE_MAX ? MPS_E_CORRUPT : st;
 }
 
@@ -95,7 +117,8 @@ mps_status mps_deque_limit(mps_seg *seg, mps_off off, uint64_t *maxlen)
 {
     *maxlen = mps_deque_maxlen(deque_at(seg, off));
     switch (mps_load32(&seg->control->state)) {
-    case MPS_STATE_READY: return MPS_OK;
+    case MPS_STATE_READY:
+    case MPS_STATE_READING: return MPS_OK;
     case MPS_STATE_CLOSED: return MPS_E_CLOSED;
     default: return MPS_E_CORRUPT;
     }
@@ -114,16 +137,16 @@ static mps_status copy_all(mps_tx *tx, const mps_deque *d, mps_snap *out)
     return st;
 }
 
-mps_status mps_deque_snapshot(mps_seg *seg, mps_door door, mps_off off, mps_snap *out)
+static mps_status snapshot_once(mps_seg *seg, mps_door door, mps_off off, mps_snap *out)
 {
     mps_deque *d = deque_at(seg, off);
     mps_tx tx;
-    mps_status st = mps_tx_begin(seg, &tx, door);
+    mps_status st = mps_reader_begin(seg, &tx, door);
     if (st != MPS_OK) {
         return st;
     }
     uint64_t from = out->n_items;
-    st = mps_tx_lock(&tx, &d->object.guard);
+    st = mps_reader_lock(&tx, &d->object);
     if (st == MPS_OK) {
         out->seq = mps_load32(&d->object.guard.seq);
         st = copy_all(&tx, d, out);
@@ -132,6 +155,16 @@ mps_status mps_deque_snapshot(mps_seg *seg, mps_door door, mps_off off, mps_snap
     if (st != MPS_OK) {
         mps_snap_drop_refs(seg, door, out, from);
     }
+    return st;
+}
+
+mps_status mps_deque_snapshot(mps_seg *seg, mps_door door, mps_off off, mps_snap *out)
+{
+    uint64_t since = 0;
+    mps_status st;
+    do {
+        st = snapshot_once(seg, door, off, out);
+    } while (mps_reader_again(seg, door, &st, &since));
     return st;
 }
 

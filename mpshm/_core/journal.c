@@ -7,6 +7,7 @@ mps_status mps_tx_begin_slow(mps_seg *seg)
     switch (mps_load32(&seg->control->state)) {
     case MPS_STATE_READY: break;
     case MPS_STATE_CLOSED: return MPS_E_CLOSED;
+    case MPS_STATE_READING: return MPS_E_READONLY;
     default: return MPS_E_CORRUPT;
     }
     return mps_slots_reclaim(seg);

@@ -67,7 +67,9 @@ struct mps_tx {
     bool urgent; /* what is allocated now, the journal's spill or a smaller array, may pass max_size until the commit */
     bool trim;   /* a cache of the lane has grown too long */
     bool left;   /* the GIL was given up for a wait, and not yet taken back */
-    void *gil;   /* what mps_door_leave returned */
+    bool reading;                       /* of a segment that may not be written to (reader.h) */
+    uint32_t read_seq;                  /* then: the sequence of guards[0] */
+    void *gil;                          /* what mps_door_leave returned */
     struct mps_guard *guards[MPS_HELD]; /* what lane->held says, as addresses we can trust */
 };
 
@@ -81,7 +83,8 @@ static inline uint64_t mps_ctl_outer(uint64_t ctl)
     return ctl >> 16;
 }
 
-/* Starts an operation: MPS_E_CLOSED, MPS_E_CORRUPT (broken), or the status of claiming a slot anew. */
+/* Starts an operation that changes something: MPS_E_CLOSED, MPS_E_CORRUPT (broken), MPS_E_READONLY, or the status of claiming a
+ * slot anew. (One that only reads: mps_reader_begin.) */
 mps_status mps_tx_begin_slow(mps_seg *seg);
 
 static inline mps_status mps_tx_begin(mps_seg *seg, mps_tx *tx, mps_door door)
@@ -101,7 +104,7 @@ static inline mps_status mps_tx_begin(mps_seg *seg, mps_tx *tx, mps_door door)
     tx->token = seg->token;
     tx->n_held = 0;
     tx->door = door;
-    tx->has_frees = tx->foreign = tx->left = tx->trim = tx->urgent = false;
+    tx->has_frees = tx->foreign = tx->left = tx->trim = tx->urgent = tx->reading = false;
     return MPS_OK;
 }
 

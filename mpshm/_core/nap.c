@@ -86,7 +86,7 @@ mps_status mps_nap_wait(mps_nap *nap, uint32_t *word, uint32_t seen, uint32_t *w
     mps_seg *seg = nap->seg;
     uint32_t state = mps_load32(&seg->control->state);
     if (mps_unlikely(state != MPS_STATE_READY)) {
-        return state == MPS_STATE_CLOSED ? MPS_E_CLOSED : MPS_E_CORRUPT;
+        return state == MPS_STATE_CLOSED ? MPS_E_CLOSED : state == MPS_STATE_READING ? MPS_E_READONLY : MPS_E_CORRUPT;
     }
     if (nap->spin && seg->processors > 1 && spin(nap, word, seen)) {
         return MPS_OK;

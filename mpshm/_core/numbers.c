@@ -1,5 +1,6 @@
 #include "numbers.h"
 
+#include "reader.h"
 #include "racy.h"
 #include "refs.h"
 
@@ -137,22 +138,38 @@ mps_status mps_numbers_get(mps_seg *seg, mps_door door, mps_off off, uint64_t in
     return st;
 }
 
-static mps_status read_locked(mps_seg *seg, mps_door door, mps_numbers *a, uint32_t itemsize,
-                              const mps_numbers_part *part, uint8_t *out)
+static mps_status read_once(mps_seg *seg, mps_door door, mps_numbers *a, uint32_t itemsize,
+                            const mps_numbers_part *part, uint8_t *out)
 {
     mps_tx tx;
-    mps_status st = mps_tx_begin(seg, &tx, door);
+    mps_status st = mps_reader_begin(seg, &tx, door);
     if (st != MPS_OK) {
         return st;
     }
-    st = mps_tx_lock(&tx, &a->object.guard);
+    st = mps_reader_lock(&tx, &a->object);
     if (st == MPS_OK) {
         copy_out(a, itemsize, part, out);
+    }
+    if (tx.reading) {
+        return mps_reader_end(&tx, st);
+    }
+    if (st == MPS_OK) {
         st = mps_tx_commit(&tx);
     } else {
         mps_tx_abort(&tx);
     }
     mps_tx_end(&tx);
+    return st;
+}
+
+static mps_status read_locked(mps_seg *seg, mps_door door, mps_numbers *a, uint32_t itemsize,
+                              const mps_numbers_part *part, uint8_t *out)
+{
+    uint64_t since = 0;
+    mps_status st;
+    do {
+        st = read_once(seg, door, a, itemsize, part, out);
+    } while (mps_reader_again(seg, door, &st, &since));
     return st;
 }
 

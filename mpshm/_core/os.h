@@ -27,9 +27,51 @@ mps_status mps_os_file_id(int fd, uint64_t *dev, uint64_t *ino);
 /* Whether the file belongs to this user, and no other user may write it. */
 mps_status mps_os_file_is_ours(int fd, bool *ours);
 
-/* Maps length bytes of the file, more than it has now if need be, shared and writable. */
+/* ---- files by their path ---- */
+
+#define MPS_OS_WRITE 1u    /* for reading and writing; else for reading only */
+#define MPS_OS_MAKE 2u     /* a new file: MPS_E_EXISTS when there is one */
+#define MPS_OS_NO_LINKS 4u /* a symbolic link is not followed */
+
+/* A regular file: MPS_E_NOTFOUND, MPS_E_EXISTS, MPS_E_PERM, MPS_E_FULL, MPS_E_FOREIGN (something else), MPS_E_OS. */
+mps_status mps_os_open(const char *path, unsigned how, uint32_t permissions, int *fd);
+/* The file that the path leads to now. */
+mps_status mps_os_path_id(const char *path, uint64_t *dev, uint64_t *ino);
+mps_status mps_os_unlink(const char *path);
+mps_status mps_os_chmod(int fd, uint32_t permissions);
+/* Like mps_os_file_is_ours, but users and permissions that the mask has may do as they like. */
+mps_status mps_os_file_is_trusted(int fd, uint32_t permissions, bool *trusted);
+mps_status mps_os_read(int fd, uint64_t off, void *to, uint64_t len);
+mps_status mps_os_write(int fd, uint64_t off, const void *from, uint64_t len);
+/* Makes the file exactly so long. */
+mps_status mps_os_truncate(int fd, uint64_t size);
+/* The next run of bytes from off on that has memory; *begin == *end when there is none. */
+mps_status mps_os_next_data(int fd, uint64_t off, uint64_t *begin, uint64_t *end);
+/* All that was written, through mappings too, is on the disk afterwards. */
+mps_status mps_os_sync(int fd);
+
+/* ---- address space ---- */
+
+#define MPS_MAP_SHARED 0u  /* the file's bytes, writable */
+#define MPS_MAP_READ 1u    /* the file's bytes, not writable */
+#define MPS_MAP_PRIVATE 2u /* no file (fd -1): zeros of this process's own */
+
+/* Maps length bytes of the file, more than it has now if need be. address: where, a multiple of the page size, 0 for anywhere;
+ * MPS_E_BUSY when something is there. */
+mps_status mps_os_map_at(int fd, uint64_t length, unsigned how, uint64_t address, void **base);
+/* The same, anywhere, shared and writable. */
 mps_status mps_os_map(int fd, uint64_t length, void **base);
 void mps_os_unmap(void *base, uint64_t length);
+/* Gives whole pages of private memory back: they read as zero afterwards. */
+mps_status mps_os_discard(void *base, uint64_t length);
+
+/* ---- locks of bytes of a file, which the kernel drops when their holder dies ---- */
+
+/* Locks one byte for an open file description: MPS_E_BUSY when another one has it in a way that does not allow it. */
+mps_status mps_os_byte_lock(int fd, uint64_t index, bool exclusive);
+void mps_os_byte_unlock(int fd, uint64_t index);
+/* Whether another description has a lock on any byte of [index, index+count): 1, 0 or a negative status. */
+int mps_os_bytes_held(int fd, uint64_t index, uint64_t count);
 
 /* Liveness: one byte of a file, locked by an open file description; the kernel lets go at any death. */
 mps_status mps_os_live_lock(int fd, uint64_t index); /* MPS_E_BUSY when another description has it */
@@ -52,6 +94,8 @@ uint64_t mps_os_thread_id(void); /* unique among the living threads of this proc
 uint32_t mps_os_processors(void);
 uint32_t mps_os_pid(void);
 uint32_t mps_os_user(void);
+/* What tells this run of the system from those before the last start of the machine. */
+void mps_os_boot_id(uint8_t id[16]);
 /* Bytes of memory that this process may hope for: the smaller of physical memory and its cgroup's limit. */
 uint64_t mps_os_memory_limit(void);
 /* Bytes of address space that this process may map (RLIMIT_AS), UINT64_MAX when unlimited. */

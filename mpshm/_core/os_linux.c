@@ -151,35 +151,66 @@ mps_status mps_os_punch(int fd, uint64_t off, uint64_t len)
     return fail();
 }
 
-/* ---- liveness ---- */
-
-static struct flock one_byte(short type, uint64_t index)
+mps_status mps_os_next_data(int fd, uint64_t off, uint64_t *begin, uint64_t *end)
 {
-    return (struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)index, .l_len = 1};
+    off_t data = lseek(fd, (off_t)off, SEEK_DATA);
+    if (data < 0 && errno == ENXIO) {
+        *begin = *end = off;
+        return MPS_OK;
+    }
+    off_t hole = data < 0 ? -1 : lseek(fd, data, SEEK_HOLE);
+    if (hole < 0) {
+        return fail();
+    }
+    *begin = (uint64_t)data;
+    *end = (uint64_t)hole;
+    return MPS_OK;
 }
 
-mps_status mps_os_live_lock(int fd, uint64_t index)
+/* ---- locks of bytes, and liveness ---- */
+
+static struct flock bytes(short type, uint64_t index, uint64_t count)
 {
-    struct flock lock = one_byte(F_WRLCK, index);
+    return (struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)index, .l_len = (off_t)count};
+}
+
+mps_status mps_os_byte_lock(int fd, uint64_t index, bool exclusive)
+{
+    struct flock lock = bytes(exclusive ? F_WRLCK : F_RDLCK, index, 1);
     if (fcntl(fd, F_OFD_SETLK, &lock) == 0) {
         return MPS_OK;
     }
     return errno == EAGAIN || errno == EACCES ? MPS_E_BUSY : mps_fail_errno(MPS_E_OS);
 }
 
-void mps_os_live_unlock(int fd, uint64_t index)
+void mps_os_byte_unlock(int fd, uint64_t index)
 {
-    struct flock lock = one_byte(F_UNLCK, index);
+    struct flock lock = bytes(F_UNLCK, index, 1);
     (void)fcntl(fd, F_OFD_SETLK, &lock);
 }
 
-int mps_os_live_held(int fd, uint64_t index)
+int mps_os_bytes_held(int fd, uint64_t index, uint64_t count)
 {
-    struct flock lock = one_byte(F_WRLCK, index);
+    struct flock lock = bytes(F_WRLCK, index, count);
     if (fcntl(fd, F_OFD_GETLK, &lock) != 0) {
         return fail();
     }
     return lock.l_type != F_UNLCK;
+}
+
+mps_status mps_os_live_lock(int fd, uint64_t index)
+{
+    return mps_os_byte_lock(fd, index, true);
+}
+
+void mps_os_live_unlock(int fd, uint64_t index)
+{
+    mps_os_byte_unlock(fd, index);
+}
+
+int mps_os_live_held(int fd, uint64_t index)
+{
+    return mps_os_bytes_held(fd, index, 1);
 }
 
 /* ---- waiting ---- */
@@ -238,6 +269,28 @@ mps_status mps_os_random(void *out, size_t n)
         }
     }
     return MPS_OK;
+}
+
+/* 32 hexadecimal digits with dashes between. */
+void mps_os_boot_id(uint8_t id[16])
+{
+    memset(id, 0, 16);
+    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+    if (file == NULL) {
+        return;
+    }
+    for (unsigned n = 0; n < 32;) {
+        int c = fgetc(file);
+        if (c == EOF || c == '\n') {
+            break;
+        }
+        unsigned digit = c >= '0' && c <= '9' ? (unsigned)c - '0' : c >= 'a' && c <= 'f' ? (unsigned)c - 'a' + 10 : 16;
+        if (digit < 16) {
+            id[n / 2] = (uint8_t)(((unsigned)id[n / 2] << 4 | digit) & 0xff);
+            n++;
+        }
+    }
+    (void)fclose(file);
 }
 
 /* The number in a control group's file; UINT64_MAX when there is no file or it says "max". */

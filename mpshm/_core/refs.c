@@ -295,6 +295,48 @@ mps_status mps_ref_adopt(mps_tx *tx, mps_off off)
     return enter(tx, off, mps_load64(&obj->serial));
 }
 
+/* ---- where nothing may be written ---- */
+
+/* The serial under which a reader knows an offset where it has had two objects: handles on both are of no use. */
+#define NO_SERIAL UINT64_MAX
+
+mps_status mps_ref_look(mps_seg *seg, mps_off off)
+{
+    const mps_object *obj = mps_object_at(seg, off, 0);
+    if (obj == NULL || mps_load64(&obj->refs) == 0) {
+        return MPS_E_CORRUPT;
+    }
+    uint64_t serial = mps_load64(&obj->serial);
+    mps_mutex_lock(&seg->mutex);
+    ref *r = find(seg->refs, off);
+    mps_status st = r != NULL ? MPS_OK : make_room(seg->refs);
+    if (r != NULL) {
+        r->serial = r->serial == serial ? serial : NO_SERIAL;
+        r->count++;
+    } else if (st == MPS_OK) {
+        insert(seg->refs, (ref){off, serial, 1, NO_INDEX});
+    }
+    mps_mutex_unlock(&seg->mutex);
+    return st;
+}
+
+bool mps_ref_is_same(mps_seg *seg, mps_off off)
+{
+    mps_mutex_lock(&seg->mutex);
+    const ref *r = find(seg->refs, off);
+    uint64_t serial = r != NULL ? r->serial : NO_SERIAL;
+    mps_mutex_unlock(&seg->mutex);
+    const mps_object *obj = mps_region_at(&seg->region, off);
+    return mps_load64(&obj->serial) == serial && mps_load64(&obj->refs) != 0;
+}
+
+static mps_status look_at(mps_seg *seg, mps_off off, uint64_t serial)
+{
+    const mps_object *obj = mps_object_at(seg, off, 0);
+    bool there = obj != NULL && mps_load64(&obj->serial) == serial && mps_load64(&obj->refs) != 0;
+    return there ? mps_ref_look(seg, off) : MPS_E_STALE;
+}
+
 /* ---- a handle is gone ---- */
 
 /* One handle less. Answers whether it was the last: then the entry is out of the map, and *index free for others later. */
@@ -426,6 +468,9 @@ static mps_status take_token(mps_tx *tx, uint64_t id, mps_off object)
 
 mps_status mps_ref_attach(mps_seg *seg, mps_door door, mps_off off, uint64_t serial, uint64_t token)
 {
+    if (seg->region.readonly) {
+        return look_at(seg, off, serial); /* the token stays for one who may take it */
+    }
     mps_tx tx;
     mps_status st = mps_tx_begin(seg, &tx, door);
     if (st != MPS_OK) {

@@ -33,6 +33,10 @@ bool mps_ref_again(mps_seg *seg, mps_off off);
 /* Inside an operation that knows the object is alive (it holds the guard of a container that refers to it). Counts even if the
  * operation is aborted afterwards; the caller then calls mps_ref_drop after its end. */
 mps_status mps_ref_adopt(mps_tx *tx, mps_off off);
+/* Where the segment may not be written to: a handle on an object that looks like one now, which nothing keeps alive. */
+mps_status mps_ref_look(mps_seg *seg, mps_off off);
+/* There too: whether the object that this process has handles on at off is still the same. */
+bool mps_ref_is_same(mps_seg *seg, mps_off off);
 /* A handle is gone. An operation of its own when it was the last. */
 void mps_ref_drop(mps_seg *seg, mps_door door, mps_off off);
 /* A token for a handle on its way. An operation of its own. */

@@ -21,13 +21,18 @@ mps_status mps_region_create(const char *label, uint64_t size, uint64_t reserve,
 
 mps_status mps_region_open(int fd, uint64_t reserve, mps_region *out)
 {
-    mps_region r = {.fd = fd, .reserve = mps_round_up(reserve, MPS_PAGE)};
+    return mps_region_open_at(fd, reserve, false, 0, out);
+}
+
+mps_status mps_region_open_at(int fd, uint64_t reserve, bool readonly, uint64_t address, mps_region *out)
+{
+    mps_region r = {.fd = fd, .reserve = mps_round_up(reserve, MPS_PAGE), .readonly = readonly};
     mps_status st = mps_os_file_id(fd, &r.dev, &r.ino);
     if (st != MPS_OK) {
         return st;
     }
     void *base = NULL;
-    st = mps_os_map(fd, r.reserve, &base);
+    st = mps_os_map_at(fd, r.reserve, readonly ? MPS_MAP_READ : MPS_MAP_SHARED, address, &base);
     if (st != MPS_OK) {
         return st;
     }
@@ -35,6 +40,18 @@ mps_status mps_region_open(int fd, uint64_t reserve, mps_region *out)
     mps_region_refresh(&r);
     *out = r;
     return MPS_OK;
+}
+
+mps_status mps_region_heap(uint64_t size, uint64_t reserve, uint64_t address, mps_region *out)
+{
+    mps_region r = {.fd = -1, .heap = true, .limit = size, .reserve = mps_round_up(reserve, MPS_PAGE)};
+    void *base = NULL;
+    mps_status st = mps_os_map_at(-1, r.reserve, MPS_MAP_PRIVATE, address, &base);
+    if (st == MPS_OK) {
+        r.base = base;
+        *out = r;
+    }
+    return st;
 }
 
 mps_status mps_region_adopt(void *buffer, uint64_t size, mps_region *out)
@@ -48,11 +65,11 @@ mps_status mps_region_adopt(void *buffer, uint64_t size, mps_region *out)
 
 void mps_region_close(mps_region *r)
 {
-    if (r->fd >= 0) {
+    if (r->fd >= 0 || r->heap) {
         mps_os_unmap(r->base, r->reserve);
-        if (mps_region_fd_is_ours(r)) {
-            mps_os_close(r->fd);
-        }
+    }
+    if (r->fd >= 0 && mps_region_fd_is_ours(r)) {
+        mps_os_close(r->fd);
     }
     *r = (mps_region){.fd = -1};
 }
@@ -75,12 +92,27 @@ void mps_region_refresh(mps_region *r)
     }
 }
 
+/* The heap reaches to `end` at least. */
+static void raise_limit(mps_region *r, uint64_t end)
+{
+    uint64_t limit = mps_load64(&r->limit);
+    while (limit < end &&
+           !__atomic_compare_exchange_n(&r->limit, &limit, end, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    }
+}
+
 mps_status mps_region_commit(mps_region *r, uint64_t off, uint64_t len)
 {
     if (off > r->reserve || len > r->reserve - off) {
         return MPS_E_FULL;
     }
+    if (r->readonly) {
+        return MPS_E_READONLY;
+    }
     if (r->fd < 0) {
+        if (r->heap) {
+            raise_limit(r, off + len);
+        }
         return MPS_OK;
     }
     if (!mps_region_fd_is_ours(r)) {
@@ -97,7 +129,13 @@ mps_status mps_region_punch(mps_region *r, uint64_t off, uint64_t len)
 {
     uint64_t begin = mps_round_up(off, MPS_PAGE);
     uint64_t end = (off + len) & ~(uint64_t)(MPS_PAGE - 1);
-    if (r->fd < 0 || begin >= end || !mps_region_fd_is_ours(r)) {
+    if (begin >= end || r->readonly) {
+        return MPS_OK;
+    }
+    if (r->heap) {
+        return mps_os_discard(r->base + begin, end - begin);
+    }
+    if (r->fd < 0 || !mps_region_fd_is_ours(r)) {
         return MPS_OK;
     }
     return mps_os_punch(r->fd, begin, end - begin);

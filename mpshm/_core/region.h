@@ -5,8 +5,9 @@
  *
  * A region maps a file over a range of address space far larger than the file, once. Growing the file
  * makes more of the range usable in every process at once; nothing is ever mapped again, nothing moves.
- * A region can also be an adopted buffer: then nothing grows, and every floor above can be tested
- * and fuzzed on plain memory.
+ * A region can also be private memory of this process (a heap), which grows in its address space, or an adopted
+ * buffer: then nothing grows, and every floor above can be tested and fuzzed on plain memory. Both have no file.
+ * A region that is read-only is never written to, whatever it is made of.
  *
  * limit is private to the process: bytes [0, limit) were seen to belong to the file, which can't
  * shrink, so they are safe to touch whatever the bytes of the segment say.
@@ -22,7 +23,9 @@ typedef struct mps_region {
     uint8_t *base;
     uint64_t limit;   /* bytes known to be backed by the file */
     uint64_t reserve; /* bytes of address space mapped; limit never passes it */
-    int fd;           /* the file, or -1 for an adopted buffer */
+    int fd;           /* the file, or -1 for a heap or an adopted buffer */
+    bool heap;        /* private memory of ours */
+    bool readonly;    /* must not be written to */
     uint64_t dev, ino;
 } mps_region;
 
@@ -30,6 +33,10 @@ typedef struct mps_region {
 mps_status mps_region_create(const char *label, uint64_t size, uint64_t reserve, mps_region *out);
 /* Maps a file that another process made; takes fd over on success. */
 mps_status mps_region_open(int fd, uint64_t reserve, mps_region *out);
+/* The same, read-only, or at an address (0: anywhere; MPS_E_BUSY when something is there). */
+mps_status mps_region_open_at(int fd, uint64_t reserve, bool readonly, uint64_t address, mps_region *out);
+/* Private memory of size zero bytes that can grow to reserve. */
+mps_status mps_region_heap(uint64_t size, uint64_t reserve, uint64_t address, mps_region *out);
 /* Uses memory that the caller keeps: aligned to 64 bytes. */
 mps_status mps_region_adopt(void *buffer, uint64_t size, mps_region *out);
 void mps_region_close(mps_region *r);

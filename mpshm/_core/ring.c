@@ -17,6 +17,9 @@
 void mps_ring_limit(mps_seg *seg, mps_off off, int64_t maxsize)
 {
     mps_ring *r = mps_ring_at(seg, off);
+    if (seg->region.readonly) {
+        return; /* (made by one who may write; its first change is refused) */
+    }
     mps_store64((uint64_t *)&r->maxsize, (uint64_t)maxsize);
     mps_store32(&r->limit, maxsize <= 0 ? 0 : (uint32_t)mps_min64((uint64_t)maxsize, MPS_RING_MOST));
 }
@@ -490,6 +493,9 @@ mps_status mps_ring_ready(mps_seg *seg, mps_door door, mps_off off, bool put, ui
 void mps_ring_nudge(mps_seg *seg, mps_off off, bool put)
 {
     mps_ring *r = mps_ring_at(seg, off);
+    if (seg->region.readonly) {
+        return;
+    }
     if (put) {
         mps_wake(mps_ring_futex(&r->got), &r->got_waiters, 1);
     } else {

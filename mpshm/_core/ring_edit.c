@@ -9,7 +9,7 @@ static mps_status finish(mps_tx *tx, mps_status st)
 static mps_status usable(const mps_seg *seg)
 {
     uint32_t state = mps_load32(&seg->control->state);
-    if (mps_likely(state == MPS_STATE_READY)) {
+    if (mps_likely(state == MPS_STATE_READY || state == MPS_STATE_READING)) {
         return MPS_OK;
     }
     return state == MPS_STATE_CLOSED ? MPS_E_CLOSED : MPS_E_CORRUPT;
@@ -42,8 +42,10 @@ static inline mps_status difference(mps_seg *seg, mps_door door, mps_ring *r, mp
     uint32_t first = mps_ring_items(mps_load64_acquire(behind)); /* put is never behind it, then */
     uint64_t word = mps_load64_acquire(&r->put);
     *n = mps_ring_items(word) - first;
-    if (mps_unlikely(st == MPS_OK &&
-                     ((word & MPS_RING_TENTATIVE) != 0 || (seq & 1u) != 0 || !mps_read_valid(guard, seq)))) {
+    if (mps_unlikely(st == MPS_OK && seg->region.readonly)) {
+        *n = mps_ring_certain(word) - first; /* (the one that is being put does not count yet) */
+    } else if (mps_unlikely(st == MPS_OK &&
+                            ((word & MPS_RING_TENTATIVE) != 0 || (seq & 1u) != 0 || !mps_read_valid(guard, seq)))) {
         st = difference_locked(seg, door, r, guard, behind, n);
     }
     return st == MPS_OK && *n > MPS_RING_MOST ? MPS_E_CORRUPT : st;

@@ -14,7 +14,7 @@
 #include "refs.h"
 
 #define MPS_MAGIC 0x316d687370706du /* "mpshm1" with a marker, little-endian */
-#define MPS_VERSION 2u
+#define MPS_VERSION 3u
 #define MPS_HEADER_BYTES (3u * MPS_PAGE)
 
 typedef struct mps_header {
@@ -28,12 +28,17 @@ typedef struct mps_header {
     uint32_t n_slots;
     uint32_t owner_uid;
     uint64_t checksum; /* of all above */
-    uint64_t reserved[20];
+    uint32_t dirty;    /* of a file: 1: somebody has changed it since all of it was last on the disk (opening.h) */
+    uint32_t reserved32;
+    uint8_t boot[16]; /* then: in which run of the machine that was */
+    uint64_t reserved[17];
     mps_control control; /* at 256 */
     mps_root root;       /* at 320 */
     uint8_t fit[];       /* at 384: the allocator's state */
 } mps_header;
 
+_Static_assert(offsetof(mps_header, dirty) == 96, "stored");
+_Static_assert(offsetof(mps_header, boot) == 104, "stored");
 _Static_assert(offsetof(mps_header, control) == 256, "stored");
 _Static_assert(offsetof(mps_header, root) == 320, "stored");
 _Static_assert(offsetof(mps_header, fit) == 384, "stored");
@@ -42,8 +47,11 @@ typedef struct mps_identity {
     uint8_t id[16];
     uint64_t dev, ino;
     uint64_t max_size;
-    int32_t fd;
+    int32_t fd; /* -1: it has no file */
     uint32_t slot;
+    uint64_t address; /* where this process has it */
+    uint32_t readonly;
+    uint32_t heap; /* 1: it is this process's own */
 } mps_identity;
 
 typedef struct mps_stats {
@@ -68,7 +76,17 @@ mps_status mps_seg_create_anonymous(uint64_t size, uint64_t max_size, mps_seg **
 mps_status mps_seg_attach_fd(int fd, const uint8_t *id, mps_seg **out);
 /* A segment in the caller's memory (64-byte aligned, kept until after release): format it, or use what is there. */
 mps_status mps_seg_adopt(void *buffer, uint64_t size, bool format, mps_seg **out);
-mps_seg *mps_seg_find(const uint8_t *id);
+/* The same of memory that must not be written to. */
+mps_status mps_seg_adopt_readonly(const void *buffer, uint64_t size, mps_seg **out);
+/* A segment in private memory; address as in mps_region_open_at. */
+mps_status mps_seg_create_heap(uint64_t size, uint64_t max_size, uint64_t address, mps_seg **out);
+/* A copy, in private memory, of the segment whose bytes are given: one of its own, with its own id. max_size 0: as it was. readonly:
+ * of what may not be changed afterwards. */
+mps_status mps_seg_load(const void *bytes, uint64_t size, uint64_t max_size, bool readonly, mps_seg **out);
+/* Bytes that hold all of the segment, for mps_seg_load: how many; and these, while all changes wait. MPS_E_RANGE: they are more by now. */
+mps_status mps_seg_extent(mps_seg *seg, uint64_t *size);
+mps_status mps_seg_save(mps_seg *seg, void *to, uint64_t size);
+mps_seg *mps_seg_find(const uint8_t *id, bool readonly);
 void mps_seg_retain(mps_seg *seg);
 /* At the last release the process leaves the segment. */
 void mps_seg_release(mps_seg *seg);
@@ -82,5 +100,11 @@ mps_status mps_seg_stats(mps_seg *seg, mps_stats *out);
 /* Takes back what dead processes left; returns how many slots, or a negative status. */
 int mps_seg_recover(mps_seg *seg);
 mps_status mps_seg_grow(mps_seg *seg, uint64_t nbytes);
+/* Gives the memory of free blocks back to the system, and makes the arena shorter where its end is free. */
+mps_status mps_seg_shrink(mps_seg *seg);
+/* Overwrites what free blocks have held. */
+mps_status mps_seg_zero_free(mps_seg *seg);
+/* Gives back what this process keeps in its caches; door GIL: of the threads that hold the GIL, else of the others. */
+mps_status mps_seg_flush_caches(mps_seg *seg, mps_door door);
 
 #endif

@@ -1,11 +1,14 @@
 #include "slots.h"
 
+#include <stdlib.h>
+
 #include "journal.h"
 #include "os.h"
 
 /* The one piece of mutable data outside of segments and attachments: what this process is attached to. */
 static struct {
     uint32_t mutex;
+    uint32_t gate;          /* taken before mutex: while a thread of ours is inside a gate, no fork */
     uint32_t fork_handlers; /* 1 once installed */
     mps_seg *first;
     void *(*leave)(void);
@@ -307,6 +310,7 @@ static void recover_first(mps_seg *seg)
 
 static void before_fork(void)
 {
+    mps_mutex_lock(&process.gate);
     mps_mutex_lock(&process.mutex);
     for (mps_seg *seg = process.first; seg != NULL; seg = seg->next) {
         seg->child_fd = -1;
@@ -345,6 +349,7 @@ static void after_fork_in_parent(void)
         seg->child_fd = -1;
     }
     mps_mutex_unlock(&process.mutex);
+    mps_mutex_unlock(&process.gate);
 }
 
 static void after_fork_in_child(void)
@@ -353,8 +358,8 @@ static void after_fork_in_child(void)
         seg->mutex = 0;
         seg->recovering = 0;
         seg->recoverers = seg->freezers = seg->dead_seen = 0;
-        if (seg->region.fd < 0) {
-            continue; /* private memory: copied with its slot */
+        if (seg->region.fd < 0 || seg->region.readonly) {
+            continue; /* private memory: copied with its slot; or no slot */
         }
         close_ours(seg, seg->live_fd);
         seg->live_fd = seg->child_fd;
@@ -368,7 +373,33 @@ static void after_fork_in_child(void)
             seg->token = 0; /* the next operation claims a slot */
         }
     }
-    process.mutex = 0;
+    process.mutex = process.gate = 0;
+}
+
+/* ---- the gate ---- */
+
+#define GATE_NAP_NS 500000u
+
+mps_status mps_gate_enter(int fd, bool exclusive, uint64_t deadline)
+{
+    for (;;) {
+        mps_mutex_lock(&process.gate);
+        mps_status st = mps_os_byte_lock(fd, MPS_BYTE_GATE, exclusive);
+        if (st == MPS_OK) {
+            return st;
+        }
+        mps_mutex_unlock(&process.gate);
+        if (st != MPS_E_BUSY || mps_os_now() >= deadline) {
+            return st == MPS_E_BUSY ? MPS_E_TIMEOUT : st;
+        }
+        mps_os_sleep(GATE_NAP_NS);
+    }
+}
+
+void mps_gate_leave(int fd)
+{
+    mps_os_byte_unlock(fd, MPS_BYTE_GATE);
+    mps_mutex_unlock(&process.gate);
 }
 
 /* ---- attaching ---- */
@@ -443,6 +474,10 @@ static void forget(mps_seg *seg)
     mps_mutex_lock(&process.mutex);
     take_out(seg);
     mps_mutex_unlock(&process.mutex);
+    if (seg->watched != NULL) {
+        free(seg->control); /* all that is a reader's own */
+        return;
+    }
     close_ours(seg, seg->live_fd);
     seg->live_fd = -1;
     seg->token = 0;
@@ -461,18 +496,65 @@ void mps_slots_abandon(mps_seg *seg)
     forget(seg);
 }
 
-mps_seg *mps_slots_find(const uint8_t id[16])
+static mps_seg *use_of(mps_seg *seg)
 {
-    mps_mutex_lock(&process.mutex);
-    mps_seg *seg = process.first;
-    while (seg != NULL && memcmp(seg->id, id, sizeof(seg->id)) != 0) {
-        seg = seg->next;
-    }
     if (seg != NULL) {
         seg->users++;
     }
     mps_mutex_unlock(&process.mutex);
     return seg;
+}
+
+mps_seg *mps_slots_find(const uint8_t id[16], bool readonly)
+{
+    mps_mutex_lock(&process.mutex);
+    mps_seg *seg = process.first;
+    while (seg != NULL && (memcmp(seg->id, id, sizeof(seg->id)) != 0 || seg->region.readonly != readonly)) {
+        seg = seg->next;
+    }
+    return use_of(seg);
+}
+
+mps_seg *mps_slots_find_at(const void *base)
+{
+    mps_mutex_lock(&process.mutex);
+    mps_seg *seg = process.first;
+    while (seg != NULL && seg->region.base != base) {
+        seg = seg->next;
+    }
+    return use_of(seg);
+}
+
+mps_status mps_slots_attach_reader(mps_seg *seg)
+{
+    struct own {
+        mps_control control;
+        mps_slot_head head;
+        mps_slot_body body;
+    } *own = calloc(1, sizeof(*own)); /* (freed with body, by forget) */
+    if (own == NULL) {
+        return MPS_E_NOMEM;
+    }
+    mps_mutex_lock(&process.mutex);
+    mps_status st = install_fork_handlers();
+    if (st == MPS_OK) {
+        seg->watched = seg->control;
+        own->control.state = MPS_STATE_READING;
+        seg->control = &own->control;
+        settle_in(seg, 0, 0);
+        seg->token = 0;                /* what is not a reader's (reader.h) asks for a slot, and is told */
+        seg->live_fd = seg->region.fd; /* (to ask about others) */
+        seg->head = &own->head;
+        seg->body = &own->body;
+        seg->processors = mps_os_processors();
+        seg->child_fd = -1;
+        seg->next = process.first;
+        process.first = seg;
+    } else {
+        free(own);
+    }
+    mps_mutex_unlock(&process.mutex);
+    return st;
 }
 
 mps_status mps_slots_reclaim(mps_seg *seg)

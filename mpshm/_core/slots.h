@@ -89,6 +89,12 @@ _Static_assert(sizeof(mps_slot_body) == 57408, "stored");
 
 enum { MPS_SLOT_FREE = 0, MPS_SLOT_USED = 1 };
 enum { MPS_STATE_NEW = 0, MPS_STATE_READY = 1, MPS_STATE_CLOSED = 2, MPS_STATE_BROKEN = 3 };
+#define MPS_STATE_READING \
+    4 /* never stored: what seg->control says where the segment may not be written to (reader.h) */
+
+/* Bytes of a segment's file behind all slots' (no memory is there) whose locks say more: */
+#define MPS_BYTE_GATE ((uint64_t)1 << 40)    /* exclusive: who makes, opens or leaves; shared: who looks */
+#define MPS_BYTE_READERS (MPS_BYTE_GATE + 1) /* shared: who has it open for reading only */
 
 /* The words all processes look at; a cache line of its own in the header. */
 typedef struct mps_control {
@@ -139,12 +145,17 @@ struct mps_seg {
     mps_off max_end; /* where they end at the latest, but for journals (region.reserve) */
     uint64_t seed;   /* of all hashes in this segment */
     uint8_t id[16];
-    int live_fd;             /* the open file description that holds our liveness lock; -1 for an adopted buffer */
-    void *fit;               /* floor 3: allocator state in the segment */
-    void *root;              /* floor 4: the header in the segment */
-    struct mps_refmap *refs; /* floor 4: what this process refers to */
-    uint32_t users;          /* handles on this attachment in this process; under the process's mutex */
-    uint32_t locks;          /* users' locks that this process has taken and not let go of itself, atomic */
+    int live_fd;                /* the open file description that holds our liveness lock; -1 for an adopted buffer */
+    bool named;                 /* a path leads to the file */
+    bool persistent;            /* and it outlives the machine's run: opening.h says how that is kept track of */
+    const mps_control *watched; /* read-only segments: what the segment itself says, while control is our own */
+    void *fit;                  /* floor 3: allocator state in the segment */
+    void *root;                 /* floor 4: the header in the segment */
+    struct mps_refmap *refs;    /* floor 4: what this process refers to */
+    void *keeper;               /* what keeps adopted memory there, and how to tell it that we are done; NULL: nobody */
+    void (*done)(void *keeper);
+    uint32_t users;     /* handles on this attachment in this process; under the process's mutex */
+    uint32_t locks;     /* users' locks that this process has taken and not let go of itself, atomic */
     uint32_t gil_locks; /* the same of threads that held the GIL while they did; may be negative: only the sum counts */
     uint32_t processors; /* that this process may run on */
     uint8_t spin_credit; /* whether spinning has paid lately (nap.h); a guess */
@@ -175,10 +186,21 @@ void mps_slots_use(mps_seg *seg);
 bool mps_slots_unuse(mps_seg *seg);
 /* For tests on adopted buffers: forgets the attachment as if the process had died. */
 void mps_slots_abandon(mps_seg *seg);
-/* An attachment of this process by segment id, retained; NULL when there is none. */
-mps_seg *mps_slots_find(const uint8_t id[16]);
+/* An attachment of this process by segment id, retained; NULL when there is none. readonly: one for reading only. */
+mps_seg *mps_slots_find(const uint8_t id[16], bool readonly);
+/* The same by where it is mapped. */
+mps_seg *mps_slots_find_at(const void *base);
+/* Puts a read-only seg into the process's table: it has no slot, and lanes of its own memory. */
+mps_status mps_slots_attach_reader(mps_seg *seg);
 /* Takes a slot anew after ours was lost (fork without a slot to give, descriptors closed by the program). */
 mps_status mps_slots_reclaim(mps_seg *seg);
+
+/* ---- the gate ---- */
+
+/* Takes the gate of a file through a description that nobody else has; this process does not fork until it has left it.
+ * MPS_E_TIMEOUT at the deadline (monotonic ns). */
+mps_status mps_gate_enter(int fd, bool exclusive, uint64_t deadline);
+void mps_gate_leave(int fd);
 
 /* ---- liveness ---- */
 

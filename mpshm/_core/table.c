@@ -1,5 +1,6 @@
 #include "table.h"
 
+#include "reader.h"
 #include "table_body.h"
 
 static mps_table *table_at(const mps_seg *seg, mps_off off)
@@ -23,14 +24,14 @@ static mps_status look(mps_seg *seg, const mps_table *t, const mps_enc *key, mps
     return st == MPS_OK && out != NULL ? mps_copy_racy(seg, mps_value_load(&f.entry->value), out) : st;
 }
 
-static mps_status get_locked(mps_seg *seg, mps_door door, mps_table *t, const mps_enc *key, mps_copy *out)
+static mps_status get_once(mps_seg *seg, mps_door door, mps_table *t, const mps_enc *key, mps_copy *out)
 {
     mps_tx tx;
-    mps_status st = mps_tx_begin(seg, &tx, door);
+    mps_status st = mps_reader_begin(seg, &tx, door);
     if (st != MPS_OK) {
         return st;
     }
-    st = mps_tx_lock(&tx, &t->object.guard);
+    st = mps_reader_lock(&tx, &t->object);
     if (st == MPS_OK) {
         mps_shape s;
         mps_found f;
@@ -40,6 +41,16 @@ static mps_status get_locked(mps_seg *seg, mps_door door, mps_table *t, const mp
         }
     }
     return mps_copy_end(&tx, st, out, NULL);
+}
+
+static mps_status get_locked(mps_seg *seg, mps_door door, mps_table *t, const mps_enc *key, mps_copy *out)
+{
+    uint64_t since = 0;
+    mps_status st;
+    do {
+        st = get_once(seg, door, t, key, out);
+    } while (mps_reader_again(seg, door, &st, &since));
+    return st;
 }
 
 /* All that the first look could not do: keys out of line, a writer at work, what can't be read without the guard. */
@@ -99,6 +110,18 @@ mps_status mps_table_has(mps_seg *seg, mps_door door, mps_off off, const mps_enc
     return get_slow(seg, door, t, key, NULL);
 }
 
+static mps_status len_once(mps_seg *seg, mps_door door, mps_table *t, uint64_t *n)
+{
+    mps_tx tx;
+    mps_status st = mps_reader_begin(seg, &tx, door);
+    if (st == MPS_OK) {
+        st = mps_reader_lock(&tx, &t->object);
+        *n = mps_table_alive(mps_load64(&t->counts));
+        st = mps_copy_end(&tx, st, NULL, NULL);
+    }
+    return st;
+}
+
 mps_status mps_table_len(mps_seg *seg, mps_door door, mps_off off, uint64_t *n)
 {
     mps_table *t = table_at(seg, off);
@@ -110,13 +133,11 @@ mps_status mps_table_len(mps_seg *seg, mps_door door, mps_off off, uint64_t *n)
         }
         mps_pause();
     }
-    mps_tx tx;
-    mps_status st = mps_tx_begin(seg, &tx, door);
-    if (st == MPS_OK) {
-        st = mps_tx_lock(&tx, &t->object.guard);
-        *n = mps_table_alive(mps_load64(&t->counts));
-        st = mps_copy_end(&tx, st, NULL, NULL);
-    }
+    uint64_t since = 0;
+    mps_status st;
+    do {
+        st = len_once(seg, door, t, n);
+    } while (mps_reader_again(seg, door, &st, &since));
     return st;
 }
 

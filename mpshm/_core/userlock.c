@@ -157,6 +157,9 @@ static inline void release(mps_seg *seg, mps_door door, mps_userlock *lock, uint
 
 mps_status mps_userlock_release(mps_seg *seg, mps_door door, mps_userlock *lock, bool owner_only)
 {
+    if (mps_unlikely(seg->region.readonly)) {
+        return MPS_E_READONLY;
+    }
     uint32_t owner = mps_load32(&lock->word);
     if (owner == 0 || (owner_only && !mps_userlock_mine(seg, lock))) {
         return MPS_E_NOTOWNER;
@@ -172,6 +175,9 @@ mps_status mps_userlock_release(mps_seg *seg, mps_door door, mps_userlock *lock,
 
 mps_status mps_userlock_release_all(mps_seg *seg, mps_door door, mps_userlock *lock, bool owner_only, uint32_t *depth)
 {
+    if (mps_unlikely(seg->region.readonly)) {
+        return MPS_E_READONLY;
+    }
     uint32_t owner = mps_load32(&lock->word);
     if (owner == 0 || (owner_only && !mps_userlock_mine(seg, lock))) {
         return MPS_E_NOTOWNER;

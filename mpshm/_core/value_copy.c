@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "refs.h"
+#include "reader.h"
 
 #define ROOM_ADOPT 10u  /* entries of referring to one object */
 #define MUCH (1u << 20) /* bytes from which on copying lets go of the GIL */
@@ -98,6 +98,13 @@ mps_status mps_copy_racy_far(mps_seg *seg, mps_value v, mps_copy *copy)
 mps_status mps_refs_adopt(mps_tx *tx, const mps_off *refs, uint32_t n, uint32_t *counted)
 {
     for (*counted = 0; *counted < n; ++*counted) {
+        if (mps_unlikely(tx->reading)) {
+            mps_status st = mps_ref_look(tx->seg, refs[*counted]);
+            if (st != MPS_OK) {
+                return st;
+            }
+            continue;
+        }
         if (mps_ref_again(tx->seg, refs[*counted])) {
             continue;
         }
@@ -130,7 +137,7 @@ mps_status mps_copy_locked(mps_tx *tx, mps_value v, mps_copy *copy)
         return give_up(copy, MPS_E_CORRUPT);
     }
     bool blob = (v.w0 & MPS_TAG_BLOB) != 0;
-    mps_status st = lay_out(copy, &span, !blob || span.n_refs > 0);
+    mps_status st = lay_out(copy, &span, !blob || span.n_refs > 0 || tx->reading);
     if (st != MPS_OK) {
         return give_up(copy, st);
     }
@@ -138,11 +145,12 @@ mps_status mps_copy_locked(mps_tx *tx, mps_value v, mps_copy *copy)
         st = mps_refs_adopt(tx, copy->refs, span.n_refs, &counted);
         copy->n_refs = counted;
     }
-    if (st == MPS_OK && blob) {
+    if (st == MPS_OK && blob && !tx->reading) {
         st = mps_tx_reserve(tx, 4);
         st = st == MPS_OK ? mps_hold_take(tx, v.w1) : st;
     } else if (st == MPS_OK) {
         mps_racy_copy((uint8_t *)copy->refs + (uint64_t)span.n_refs * 8, span.data, span.nbytes);
+        copy->value.w0 ^= (v.w0 & MPS_TAG_BLOB) != 0 ? MPS_TAG_FAR : 0; /* (a reader's: it is all there already) */
     }
     return st == MPS_OK ? MPS_OK : give_up(copy, st);
 }
@@ -176,8 +184,27 @@ static mps_status fetch(mps_tx *tx, mps_copy *copy)
     return MPS_OK;
 }
 
+static void drop_both(mps_seg *seg, mps_door door, mps_copy *copy, mps_copy *other)
+{
+    if (copy != NULL) {
+        mps_copy_drop_refs(seg, door, copy);
+    }
+    if (other != NULL) {
+        mps_copy_drop_refs(seg, door, other);
+    }
+}
+
 mps_status mps_copy_end(mps_tx *tx, mps_status st, mps_copy *copy, mps_copy *other)
 {
+    mps_seg *seg = tx->seg;
+    mps_door door = tx->door;
+    if (mps_unlikely(tx->reading)) {
+        st = mps_reader_end(tx, st);
+        if (st != MPS_OK) {
+            drop_both(seg, door, copy, other);
+        }
+        return st;
+    }
     if (st == MPS_OK) {
         st = mps_tx_commit(tx);
     } else {
@@ -193,16 +220,9 @@ mps_status mps_copy_end(mps_tx *tx, mps_status st, mps_copy *copy, mps_copy *oth
         mps_status dropped = mps_hold_drop(tx);
         st = st == MPS_OK ? dropped : st;
     }
-    mps_seg *seg = tx->seg;
-    mps_door door = tx->door;
     mps_tx_end(tx);
     if (mps_unlikely(st != MPS_OK)) {
-        if (copy != NULL) {
-            mps_copy_drop_refs(seg, door, copy);
-        }
-        if (other != NULL) {
-            mps_copy_drop_refs(seg, door, other);
-        }
+        drop_both(seg, door, copy, other);
     }
     return st;
 }

@@ -1,5 +1,7 @@
 #include "vector_body.h"
 
+#include "reader.h"
+
 #define SHRINK_CAPACITY 64u /* arrays up to this capacity are kept */
 #define ROOM_ARRAY 16u      /* journal entries of a new array that is swung in */
 
@@ -31,16 +33,16 @@ static inline mps_status get_racy(mps_seg *seg, const mps_vector *v, int64_t ind
     return mps_likely(array != NULL) ? mps_copy_racy(seg, mps_value_load(&array->values[i]), out) : MPS_E_RETRY;
 }
 
-static mps_status get_locked(mps_seg *seg, mps_door door, mps_vector *v, int64_t index, mps_copy *out)
+static mps_status get_once(mps_seg *seg, mps_door door, mps_vector *v, int64_t index, mps_copy *out)
 {
     mps_tx tx;
     mps_reach r;
     uint64_t i;
-    mps_status st = mps_tx_begin(seg, &tx, door);
+    mps_status st = mps_reader_begin(seg, &tx, door);
     if (st != MPS_OK) {
         return st;
     }
-    st = mps_tx_lock(&tx, &v->object.guard);
+    st = mps_reader_lock(&tx, &v->object);
     if (st == MPS_OK) {
         st = mps_vector_reach(seg, v, &r);
     }
@@ -48,6 +50,16 @@ static mps_status get_locked(mps_seg *seg, mps_door door, mps_vector *v, int64_t
         st = clip(index, r.length, &i) ? mps_copy_locked(&tx, mps_value_load(&r.array->values[i]), out) : MPS_E_RANGE;
     }
     return mps_copy_end(&tx, st, out, NULL);
+}
+
+static mps_status get_locked(mps_seg *seg, mps_door door, mps_vector *v, int64_t index, mps_copy *out)
+{
+    uint64_t since = 0;
+    mps_status st;
+    do {
+        st = get_once(seg, door, v, index, out);
+    } while (mps_reader_again(seg, door, &st, &since));
+    return st;
 }
 
 mps_status mps_vector_get(mps_seg *seg, mps_door door, mps_off off, int64_t index, mps_copy *out)
@@ -74,6 +86,18 @@ mps_status mps_vector_get(mps_seg *seg, mps_door door, mps_off off, int64_t inde
     return get_locked(seg, door, v, index, out);
 }
 
+static mps_status len_once(mps_seg *seg, mps_door door, mps_vector *v, uint64_t *n)
+{
+    mps_tx tx;
+    mps_status st = mps_reader_begin(seg, &tx, door);
+    if (st == MPS_OK) {
+        st = mps_reader_lock(&tx, &v->object);
+        *n = mps_load64(&v->length);
+        st = mps_copy_end(&tx, st, NULL, NULL);
+    }
+    return st;
+}
+
 mps_status mps_vector_len(mps_seg *seg, mps_door door, mps_off off, uint64_t *n)
 {
     mps_vector *v = vector_at(seg, off);
@@ -85,13 +109,11 @@ mps_status mps_vector_len(mps_seg *seg, mps_door door, mps_off off, uint64_t *n)
         }
         mps_pause();
     }
-    mps_tx tx;
-    mps_status st = mps_tx_begin(seg, &tx, door);
-    if (st == MPS_OK) {
-        st = mps_tx_lock(&tx, &v->object.guard);
-        *n = mps_load64(&v->length);
-        st = mps_copy_end(&tx, st, NULL, NULL);
-    }
+    uint64_t since = 0;
+    mps_status st;
+    do {
+        st = len_once(seg, door, v, n);
+    } while (mps_reader_again(seg, door, &st, &since));
     return st == MPS_OK && *n > MPS_VECTOR_MAX ? MPS_E_CORRUPT : st;
 }
 
@@ -129,19 +151,19 @@ static mps_status copy_slice(mps_tx *tx, const mps_vector *v, const mps_slice *s
     return st;
 }
 
-mps_status mps_vector_snapshot(mps_seg *seg, mps_door door, mps_off off, mps_slice slice, mps_snap *out)
+static mps_status snapshot_once(mps_seg *seg, mps_door door, mps_off off, mps_slice slice, mps_snap *out)
 {
     mps_vector *v = vector_at(seg, off);
     mps_tx tx;
     if (slice.step == 0) {
         return MPS_E_INVAL;
     }
-    mps_status st = mps_tx_begin(seg, &tx, door);
+    mps_status st = mps_reader_begin(seg, &tx, door);
     if (st != MPS_OK) {
         return st;
     }
     uint64_t from = out->n_items;
-    st = mps_tx_lock(&tx, &v->object.guard);
+    st = mps_reader_lock(&tx, &v->object);
     if (st == MPS_OK) {
         out->seq = mps_load32(&v->object.guard.seq);
         st = copy_slice(&tx, v, &slice, out);
@@ -150,6 +172,16 @@ mps_status mps_vector_snapshot(mps_seg *seg, mps_door door, mps_off off, mps_sli
     if (st != MPS_OK) {
         mps_snap_drop_refs(seg, door, out, from);
     }
+    return st;
+}
+
+mps_status mps_vector_snapshot(mps_seg *seg, mps_door door, mps_off off, mps_slice slice, mps_snap *out)
+{
+    uint64_t since = 0;
+    mps_status st;
+    do {
+        st = snapshot_once(seg, door, off, slice, out);
+    } while (mps_reader_again(seg, door, &st, &since));
     return st;
 }
 

@@ -294,6 +294,9 @@ static PyObject *handle_serial(PyObject *self, void *closure)
 static PyObject *handle_managed(PyObject *self, PyObject *unused)
 {
     (void)unused;
+    if (mpy_handle_of(self)->seg->region.readonly) {
+        return mpy_fail(mpy_handle_of(self), MPS_E_READONLY, "change a");
+    }
     uint32_t *flags = &mpy_object(mpy_handle_of(self))->mortal.flags;
     mps_store32(flags, mps_load32(flags) | MPS_FLAG_MANAGED);
     return Py_NewRef(self);

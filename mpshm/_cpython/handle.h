@@ -79,7 +79,8 @@ static inline bool mpy_is_managed(const mpy_handle *h)
 /* Whether every process may still use the segment. */
 static inline bool mpy_is_open(const mpy_handle *h)
 {
-    return mps_load32(&h->seg->control->state) == MPS_STATE_READY;
+    uint32_t state = mps_load32(&h->seg->control->state);
+    return state == MPS_STATE_READY || state == MPS_STATE_READING;
 }
 
 #endif

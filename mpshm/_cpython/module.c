@@ -132,6 +132,57 @@ static PyObject *types_make_token(PyObject *module, PyObject *obj)
     return st == MPS_OK ? PyLong_FromUnsignedLongLong(token) : mpy_fail(h, st, "send a");
 }
 
+/* The last user of adopted memory is gone; with the GIL or without. */
+static void let_go_of(void *keeper)
+{
+    if (Py_IsInitialized()) {
+        PyGILState_STATE gil = PyGILState_Ensure();
+        Py_DECREF((PyObject *)keeper);
+        PyGILState_Release(gil);
+    }
+}
+
+PyDoc_STRVAR(keep_doc, "_keep($module, segment, keeper, /)\n--\n\n"
+                       "Lets an object live until this process has left the segment, whatever is collected before.");
+
+static PyObject *types_keep(PyObject *module, PyObject *const *args, Py_ssize_t n)
+{
+    mpy_state *state = mpy_state_of_module(module);
+    if (!mpy_count_args("_keep", n, 2, 2)) {
+        return NULL;
+    }
+    PyObject *address = PyObject_GetAttr(args[0], state->str_address);
+    mps_seg *seg = address == NULL ? NULL : PyLong_AsVoidPtr(address);
+    Py_XDECREF(address);
+    if (seg == NULL) {
+        return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_ValueError, "the segment has no memory");
+    }
+    if (seg->done == NULL) { /* (else it is kept already) */
+        seg->keeper = Py_NewRef(args[1]);
+        seg->done = let_go_of;
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(flush_caches_doc, "_flush_caches($module, segment, /)\n--\n\n"
+                               "Gives back the blocks that this process's threads keep at hand.");
+
+static PyObject *types_flush_caches(PyObject *module, PyObject *segment)
+{
+    mpy_state *state = mpy_state_of_module(module);
+    PyObject *address = PyObject_GetAttr(segment, state->str_address);
+    mps_seg *seg = address == NULL ? NULL : PyLong_AsVoidPtr(address);
+    Py_XDECREF(address);
+    if (seg == NULL) {
+        return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_ValueError, "the segment has no memory");
+    }
+    mps_status st = mps_seg_flush_caches(seg, MPS_DOOR_GIL);
+    if (st == MPS_OK) {
+        st = mps_seg_flush_caches(seg, MPS_DOOR_FREE);
+    }
+    return st == MPS_OK ? Py_NewRef(Py_None) : mpy_fail_at(state, seg, "the caches", st, "empty");
+}
+
 PyDoc_STRVAR(same_doc, "same($module, one, other, /)\n--\n\nWhether two handles are of one shared object.");
 
 static PyObject *types_same(PyObject *module, PyObject *const *args, Py_ssize_t n)
@@ -162,6 +213,8 @@ static PyMethodDef types_methods[] = {
     {"register", MPY_FUNCTION(types_register), METH_FASTCALL, register_doc},
     {"attach", MPY_FUNCTION(types_attach), METH_FASTCALL, attach_doc},
     {"make_token", types_make_token, METH_O, make_token_doc},
+    {"_keep", MPY_FUNCTION(types_keep), METH_FASTCALL, keep_doc},
+    {"_flush_caches", types_flush_caches, METH_O, flush_caches_doc},
     {"same", MPY_FUNCTION(types_same), METH_FASTCALL, same_doc},
     {"_inner", types_inner, METH_O, inner_doc},
     {0},

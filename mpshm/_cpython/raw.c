@@ -40,7 +40,8 @@ static int raw_getbuffer(PyObject *self, Py_buffer *view, int flags)
         mpy_fail(h, st, "look into a");
         return -1;
     }
-    return PyBuffer_FillInfo(view, self, mps_region_at(&h->seg->region, data), (Py_ssize_t)nbytes, 0, flags);
+    return PyBuffer_FillInfo(view, self, mps_region_at(&h->seg->region, data), (Py_ssize_t)nbytes,
+                             h->seg->region.readonly, flags);
 }
 
 static PyObject *raw_nbytes(PyObject *self, void *closure)

@@ -145,7 +145,7 @@ static void test_once_a_process(void)
     CHECK_OK(mps_seg_attach_fd(seg->region.fd, header_of(seg)->id, &again));
     CHECK(again == seg && seg->users == 2);
     mps_seg_release(again);
-    CHECK(mps_seg_find(header_of(seg)->id) == seg);
+    CHECK(mps_seg_find(header_of(seg)->id, false) == seg);
     mps_seg_release(seg);
     mps_seg_release(seg);
 }

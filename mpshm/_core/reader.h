@@ -1,0 +1,45 @@
+/* reader.h -- reading from a segment that this process may not write to.
+ *
+ * Such a segment is mapped read-only (a file, or somebody's bytes). The process has no slot in it, takes no lock, counts no
+ * reference, and is seen by nobody. seg->control is private and says MPS_STATE_READING, so every operation that is begun with
+ * mps_tx_begin() is turned away with MPS_E_READONLY before its first store, and every look without a lock leads to the one with
+ * the lock; that one begins with mps_reader_begin() instead, and its lane is private memory.
+ *
+ * Instead of taking a guard, the reader waits until no writer is inside, and remembers the sequence. What it reads meanwhile may
+ * be torn: it is bounded as all that is read, and thrown away when the sequence is another at the end (MPS_E_RETRY). A large
+ * value is copied before that end, since nothing keeps it alive.
+ *
+ * Nobody keeps an object alive for a reader. What it has a handle on it remembers with its serial (refs.h), and compares that at
+ * the beginning and at the end: MPS_E_STALE when the object is gone.
+ *
+ * Where the segment may be written to, all of this is what it was: an operation, and a guard.
+ *
+ * Costs: two looks at the sequence and at the serial, one search in a private hash map.
+ */
+#ifndef MPS_READER_H
+#define MPS_READER_H
+
+#include "refs.h"
+
+mps_status mps_reader_begin_slow(mps_seg *seg, mps_tx *tx, mps_door door);
+mps_status mps_reader_lock_slow(mps_tx *tx, mps_object *obj);
+
+/* Starts an operation that only reads. */
+static inline mps_status mps_reader_begin(mps_seg *seg, mps_tx *tx, mps_door door)
+{
+    return mps_likely(!seg->region.readonly) ? mps_tx_begin(seg, tx, door) : mps_reader_begin_slow(seg, tx, door);
+}
+
+/* Takes the guard of the one object that is read. MPS_E_TIMEOUT: a writer is inside, and stays. */
+static inline mps_status mps_reader_lock(mps_tx *tx, mps_object *obj)
+{
+    return mps_likely(!tx->reading) ? mps_tx_lock(tx, &obj->guard) : mps_reader_lock_slow(tx, obj);
+}
+
+/* Ends such an operation where tx->reading: the status it had so far, or MPS_E_RETRY, or MPS_E_STALE. */
+mps_status mps_reader_end(mps_tx *tx, mps_status st);
+
+/* For loops around a whole read: whether to read once more after MPS_E_RETRY. *since: 0 before the first. */
+bool mps_reader_again(mps_seg *seg, mps_door door, mps_status *st, uint64_t *since);
+
+#endif
