@@ -241,7 +241,7 @@ mps_status mps_linked_erase(mps_seg *seg, mps_door door, mps_off off, mps_spot s
         mps_tx_write_begin(&tx, &l->object.guard);
         st = take_out(&tx, l, link);
     }
-    return mps_copy_end(&tx, st, out, NULL);
+    return out == NULL ? end_with(&tx, st, NULL) : mps_copy_end(&tx, st, out, NULL);
 }
 
 /* ---- the whole ---- */
