@@ -24,9 +24,9 @@ C_FLOORS = {
     1: "region",
     2: "lock userlock journal nap slots",
     3: "alloc",
-    4: "object refs token recover segment names",
+    4: "object refs token recover segment",
     5: "value",
-    6: "node table vector cell numbers raw adder mutex kinds check deque ring event sem waitq cond barrier",
+    6: "names node table vector cell numbers raw adder mutex kinds check deque ring event sem waitq cond barrier",
 }
 PYTHON_FLOORS = {
     0: "errors _binding _version _ffi _types",
