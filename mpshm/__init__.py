@@ -49,7 +49,9 @@ from .errors import (
     SegmentSystemError,
     SegmentVersionError,
 )
+from .named import unique
 from .queues import JoinableQueue, Queue, SimpleQueue
+from .references import UniqueRef, WeakRef
 from .segments import AnonymousSegment
 from .sets import Set
 from .sharing import share
@@ -100,7 +102,9 @@ __all__ = [
     "Set",
     "SimpleQueue",
     "TimeoutError",
+    "UniqueRef",
     "Value",
+    "WeakRef",
     "__version__",
     "active_children",
     "allow_connection_pickling",
@@ -120,6 +124,7 @@ __all__ = [
     "set_forkserver_preload",
     "set_start_method",
     "share",
+    "unique",
 ]
 
 # Modules of multiprocessing that are used as `mp.pool.ThreadPool` and the like; loaded when asked for.
@@ -144,11 +149,16 @@ _MODULES = frozenset(
 # The same of our own.
 _OWN_MODULES = frozenset({"sharedctypes"})
 
+# What brings ctypes or NumPy in -> the module that has it; loaded when asked for.
+_LATER = {"OffsetPtr": "offsets", "SharedArray": "ndarrays"}
+
 
 def __getattr__(name: str) -> object:
     """What a newer multiprocessing has beyond the names above, and its modules."""
     if name in _OWN_MODULES:
         return import_module(f"{__name__}.{name}")
+    if name in _LATER:
+        return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
     if name in _MODULES:
         return import_module(f"multiprocessing.{name}")
     if name in multiprocessing.__all__:
@@ -157,4 +167,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *multiprocessing.__all__, *_MODULES, *_OWN_MODULES})
+    return sorted({*globals(), *multiprocessing.__all__, *_MODULES, *_OWN_MODULES, *_LATER})

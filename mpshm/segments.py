@@ -13,9 +13,11 @@ from weakref import WeakValueDictionary
 
 from . import _binding
 from ._binding import Identity, Stats
+from .allocations import Allocations
 from .errors import SegmentClosedError
+from .named import Named
 
-__all__ = ["AnonymousSegment", "Segment", "Stats", "adopt", "default_segment", "find", "let_go"]
+__all__ = ["AnonymousSegment", "Segment", "Stats", "adopt", "default_segment", "find", "known", "let_go"]
 
 _SMALLEST = 16 << 10  # of max_size: the core's own minimum
 _LARGEST = 1 << 62
@@ -71,7 +73,7 @@ def _let_go_in_child() -> None:
 os.register_at_fork(after_in_child=_let_go_in_child)
 
 
-class Segment:
+class Segment(Named, Allocations):
     """What all managed segments have in common. Make one through a subclass."""
 
     __slots__ = ("__weakref__", "_closed", "_pointer", "_sender", "id")
@@ -250,6 +252,11 @@ def adopt(address: int) -> AnonymousSegment:
         _binding.release(address)
     assert isinstance(segment, AnonymousSegment)
     return segment
+
+
+def known() -> list[Segment]:
+    """All segments that this process has got."""
+    return list(_known.values())
 
 
 def find(segment_id: bytes) -> AnonymousSegment | None:

@@ -255,7 +255,9 @@ mps_status mps_raw_move(mps_seg *seg, mps_door door, mps_off off, uint64_t seria
 
 static uint64_t mark_of(const mps_seg *seg, uint64_t serial)
 {
-    return mps_mix(serial ^ 0x9e3779b97f4a7c15u, seg->seed | 1) >> (64 - MARK_BITS);
+    uint64_t id;
+    memcpy(&id, seg->id, sizeof(id));
+    return mps_mix(serial ^ 0x9e3779b97f4a7c15u, id | 1) >> (64 - MARK_BITS);
 }
 
 uint64_t mps_number_of(const mps_seg *seg, mps_off off, uint64_t serial)
@@ -269,6 +271,10 @@ mps_status mps_number_find(mps_seg *seg, uint64_t number, mps_off *off, uint64_t
     const mps_object *obj = mps_object_at(seg, *off, 0);
     if (obj == NULL || mps_alloc_usable(seg, *off) == 0) {
         return MPS_E_STALE;
+    }
+    if (mps_load32(&obj->mortal.kind) == MPS_KIND_RAW && (mps_load64(&((const mps_raw *)obj)->layout) & 0xff) != 0 &&
+        !mps_raw_is_owned(obj)) {
+        return MPS_E_STALE; /* given back: only views are left of it */
     }
     *serial = mps_load64(&obj->serial);
     return mark_of(seg, *serial) == number >> PLACE_BITS && mps_load64(&obj->refs) != 0 ? MPS_OK : MPS_E_STALE;

@@ -109,23 +109,47 @@ static PyObject *types_deallocate(PyObject *module, PyObject *const *args, Py_ss
     Py_RETURN_NONE;
 }
 
-/* In place where that is possible; else, unless it must be, somewhere else. */
+static mps_status move(mps_seg *seg, uint64_t nbytes, mps_off *off, uint64_t *serial)
+{
+    mps_off new_off = 0;
+    uint64_t new_serial = 0;
+    mps_status st;
+    do {
+        st = mps_raw_move(seg, MPS_DOOR_GIL, *off, *serial, nbytes, &new_off, &new_serial);
+    } while (again(&st));
+    if (st == MPS_OK) {
+        *off = new_off;
+        *serial = new_serial;
+    }
+    return st;
+}
+
+/* In place where that is possible, and saves nothing; else, unless it must be, somewhere else. */
 static mps_status reallocate(mps_seg *seg, uint64_t number, uint64_t nbytes, bool in_place, mps_off *off,
                              uint64_t *serial)
 {
+    mps_off data = 0;
+    uint64_t before = 0;
     mps_status st = mps_number_find(seg, number, off, serial);
+    if (st == MPS_OK) {
+        st = mps_raw_data(seg, *off, &data, &before);
+    }
+    if (st == MPS_OK && !in_place && nbytes < before / 2 && before >= MPS_PAGE) {
+        st = move(seg, nbytes, off, serial);
+        if (st != MPS_E_FULL) {
+            return st;
+        }
+        st = MPS_OK; /* no room for less: then it stays */
+    }
     if (st != MPS_OK) {
         return st;
     }
     do {
         st = mps_raw_resize(seg, MPS_DOOR_GIL, *off, *serial, nbytes);
     } while (again(&st));
-    if (in_place || st != MPS_E_NOTFOUND) {
-        return st == MPS_E_NOTFOUND ? MPS_E_FULL : st;
+    if (st == MPS_E_NOTFOUND) {
+        return in_place ? MPS_E_FULL : move(seg, nbytes, off, serial);
     }
-    do {
-        st = mps_raw_move(seg, MPS_DOOR_GIL, *off, *serial, nbytes, off, serial);
-    } while (again(&st));
     return st;
 }
 
@@ -181,7 +205,7 @@ static PyObject *types_by_number(PyObject *module, PyObject *const *args, Py_ssi
         } while (again(&st));
     }
     return st == MPS_OK ? mpy_handle_wrap(state, seg, args[0], off)
-                        : mpy_fail_at(state, seg, "an object by its handle", st, "find");
+                        : mpy_fail_at(state, seg, "an object with that handle", st, "find");
 }
 
 static PyObject *types_is_allocation(PyObject *module, PyObject *obj)
@@ -190,6 +214,61 @@ static PyObject *types_is_allocation(PyObject *module, PyObject *obj)
     return PyBool_FromLong(mpy_is_handle(state, obj) && mps_raw_is_owned(mpy_object(mpy_handle_of(obj))));
 }
 
+/* ---- for OffsetPtr: a segment by the address that segment objects have of it ---- */
+
+static mps_seg *by_address(PyObject *address)
+{
+    mps_seg *seg = PyLong_AsVoidPtr(address);
+    if (seg == NULL && !PyErr_Occurred()) {
+        PyErr_SetString(PyExc_ValueError, "the segment has no memory");
+    }
+    return seg;
+}
+
+static PyObject *types_range_of(PyObject *module, PyObject *address)
+{
+    (void)module;
+    const mps_seg *seg = by_address(address);
+    if (seg == NULL) {
+        return NULL;
+    }
+    unsigned long long begin = (uintptr_t)seg->region.base;
+    return Py_BuildValue("KK", begin, begin + seg->region.reserve);
+}
+
+static PyObject *types_place_of(PyObject *module, PyObject *const *args, Py_ssize_t n)
+{
+    (void)module;
+    if (!mpy_count_args("place_of", n, 3, 3)) {
+        return NULL;
+    }
+    mps_seg *seg = by_address(args[0]);
+    uint64_t off = seg == NULL ? 0 : PyLong_AsUnsignedLongLong(args[1]);
+    uint64_t nbytes = seg == NULL || PyErr_Occurred() ? 0 : PyLong_AsUnsignedLongLong(args[2]);
+    if (seg == NULL || PyErr_Occurred()) {
+        return NULL;
+    }
+    if (off < seg->arena || !mps_region_holds(&seg->region, off, nbytes)) {
+        Py_RETURN_NONE;
+    }
+    return PyLong_FromVoidPtr(mps_region_at(&seg->region, off));
+}
+
+static PyObject *types_block_size(PyObject *module, PyObject *obj)
+{
+    mpy_state *state = mpy_state_of_module(module);
+    if (!mpy_is_handle(state, obj)) {
+        return PyErr_Format(PyExc_TypeError, "a shared object is needed, not %s", Py_TYPE(obj)->tp_name);
+    }
+    const mpy_handle *h = mpy_handle_of(obj);
+    return PyLong_FromUnsignedLongLong(mps_alloc_usable(h->seg, h->off));
+}
+
+PyDoc_STRVAR(range_of_doc, "range_of($module, address, /)\n--\n\nWhere a segment is mapped, and where that ends.");
+PyDoc_STRVAR(place_of_doc,
+             "place_of($module, address, offset, nbytes, /)\n--\n\nWhere so many bytes of a segment are in "
+             "memory; None if they are not among its blocks.");
+PyDoc_STRVAR(block_size_doc, "block_size($module, handle, /)\n--\n\nBytes of an object's own block.");
 PyDoc_STRVAR(allocate_doc,
              "allocate($module, segment, sizes, align, /)\n--\n\nAllocations of those sizes, a tuple: a list of "
              "their numbers. All or none.");
@@ -211,6 +290,9 @@ static PyMethodDef methods[] = {
     {"reallocate", MPY_FUNCTION(types_reallocate), METH_FASTCALL, reallocate_doc},
     {"number_of", types_number_of, METH_O, number_of_doc},
     {"by_number", MPY_FUNCTION(types_by_number), METH_FASTCALL, by_number_doc},
+    {"range_of", types_range_of, METH_O, range_of_doc},
+    {"place_of", MPY_FUNCTION(types_place_of), METH_FASTCALL, place_of_doc},
+    {"block_size", types_block_size, METH_O, block_size_doc},
     {"is_allocation", types_is_allocation, METH_O, is_allocation_doc},
     {0},
 };

@@ -32,7 +32,7 @@ PYTHON_FLOORS = {
     0: "errors _binding _version _ffi _types",
     1: "memory",
     3: "allocators",
-    4: "segments handles",
+    4: "segments handles named allocations references offsets ndarrays",
     6: "containers sharing sync queues arrays sharedctypes deques sets proxies singletons",
     7: "__init__ __main__ managers context cli demo registry pools",
 }
