@@ -387,7 +387,7 @@ class Named:
         if isinstance(handle, _types.Raw):
             nbytes, length = handle.nbytes, int(getattr(shown, "size", handle.nbytes))
         else:
-            nbytes, length = _types.block_size(handle), len(shown) if hasattr(shown, "__len__") else 1  # type: ignore[arg-type]
+            nbytes, length = _types.block_size(handle), len(shown) if hasattr(shown, "__len__") else 1
         return Info("unique" if isinstance(key, bytes) else "named", type_text(handle), length, nbytes)
 
     def reserve_names(self: Segment, n: int) -> None:  # type: ignore[misc]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ast import literal_eval
 from math import prod
 from operator import index
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -44,7 +44,11 @@ class SharedArray(np.ndarray[Any, Any]):
         """Where in the shared memory the first item is, in bytes; None for an array in memory of its own."""
         if self._memory is None:
             return None
-        begin = np.frombuffer(self._memory, np.uint8).__array_interface__["data"][0] if self._memory.nbytes else 0
+        begin = (
+            np.frombuffer(memoryview(self._memory), np.uint8).__array_interface__["data"][0]
+            if self._memory.nbytes
+            else 0
+        )
         offset: int = self.__array_interface__["data"][0] - begin
         return offset if 0 <= offset < self._memory.nbytes or self.size == 0 else None
 
@@ -62,12 +66,12 @@ class SharedArray(np.ndarray[Any, Any]):
 
 def _rebuild(memory: _types.NDArray, descr: Any, shape: _Shape, strides: _Shape, offset: int) -> SharedArray:
     dtype = np.lib.format.descr_to_dtype(descr)
-    made = SharedArray(shape, dtype, memory, offset, strides if prod(shape) else None)
+    made = SharedArray(shape, dtype, memoryview(memory), offset, strides if prod(shape) else None)
     made._memory = memory
     return made
 
 
-def description(memory: _types.NDArray) -> tuple[np.dtype[Any], _Shape, str]:
+def description(memory: _types.NDArray) -> tuple[np.dtype[Any], _Shape, Literal["C", "F"]]:
     """Type, shape and order of the array that was made there. Raises: SegmentCorruptedError."""
     try:
         descr, shape, order = literal_eval(memory._note.decode("ascii"))
@@ -84,9 +88,9 @@ def description(memory: _types.NDArray) -> tuple[np.dtype[Any], _Shape, str]:
 def array_of(memory: _types.NDArray) -> SharedArray:
     """The array that was made there."""
     dtype, shape, order = description(memory)
-    made = SharedArray(shape, dtype, memory, order=order)  # type: ignore[call-overload]
+    made = SharedArray(shape, dtype, memoryview(memory), order=order)
     made._memory = memory
-    return made  # type: ignore[no-any-return]
+    return made
 
 
 def _dtype(wanted: Any) -> np.dtype[Any]:
@@ -96,7 +100,7 @@ def _dtype(wanted: Any) -> np.dtype[Any]:
     )
     if not known:
         raise TypeError(f"objects of the type {wanted!r} cannot be constructed in a segment")
-    dtype = np.dtype(wanted)
+    dtype: np.dtype[Any] = np.dtype(wanted)
     if dtype.hasobject:
         raise TypeError(f"an array of {dtype} holds Python objects, which cannot be shared")
     return dtype
