@@ -111,7 +111,7 @@ class Allocations:
         Raises: TypeError for what is not shared; ValueError for an object of another segment.
         """
         found = handle_behind(obj)
-        if found._segment is not self:
+        if found._segment._pointer != self._pointer:
             raise ValueError(f"the object is not in {self._name}")
         return _types.number_of(found)
 

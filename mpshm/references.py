@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from . import _types
+from .errors import SegmentClosedError
 from .named import Name, handle_behind, present
 
 if TYPE_CHECKING:
@@ -61,7 +62,10 @@ class WeakRef(Generic[_T]):
     @property
     def alive(self) -> bool:
         """Whether the object is there still; another process may drop it at the next moment."""
-        return self() is not None
+        try:
+            return self() is not None
+        except SegmentClosedError:
+            return False
 
     def _place(self) -> tuple[bytes, int, int]:
         return self._segment.id, self._offset, self._serial

@@ -391,7 +391,8 @@ mps_status mps_seg_stats(mps_seg *seg, mps_stats *out)
     out->overhead = MPS_CHUNK_HEAD;
     out->blocks = a.blocks;
     const mps_root *root = mps_seg_root(seg);
-    out->objects = mps_load64(&root->objects) - (mps_load64(&root->names) != 0); /* those of programs */
+    out->objects = mps_load64(&root->objects);
+    out->objects -= out->objects > 0 && mps_load64(&root->names) != 0; /* the table of names is no program's */
     out->slots = seg->n_slots;
     out->recoveries = mps_load64(&seg->control->recoveries);
     for (uint32_t slot = 0; slot < seg->n_slots; slot++) {

@@ -57,6 +57,10 @@ RECOVERED = [
     "condition_wait",
     "barrier_trip",
     "barrier_action",
+    "construct_grow",
+    "destroy_tree",
+    "reallocate_moved",
+    "deallocate_many",
 ]
 
 

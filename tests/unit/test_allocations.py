@@ -239,7 +239,7 @@ def test_as_a_file(segment):
         assert file.write(b"") == 0
         assert file.seek(100) == 100 and file.read(1) == b"" and file.seek(-2, io.SEEK_CUR) == 98
         for where in ((-1,), (-200, io.SEEK_CUR), (-11, io.SEEK_END), (0, 7)):
-            with pytest.raises(ValueError, match="seek|whence"):
+            with pytest.raises(ValueError, match=r"seek|whence"):
                 file.seek(*where)
         with pytest.raises(io.UnsupportedOperation):
             file.truncate(3)

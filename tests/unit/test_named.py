@@ -95,7 +95,7 @@ def test_taken_name(segment):
     """SegmentExistsError says which name, and nothing of the second object is left; the first is as it was."""
     segment.construct(mpshm.List, "name", [1])
     before = segment.stats().objects
-    with pytest.raises(mpshm.SegmentExistsError, match="Dict named 'name'.*the name is taken.*Find the object"):
+    with pytest.raises(mpshm.SegmentExistsError, match=r"Dict named 'name'.*the name is taken.*Find the object"):
         segment.construct(mpshm.Dict, "name")
     with pytest.raises(FileExistsError):
         segment.construct(mpshm.List, "name")
