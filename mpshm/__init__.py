@@ -50,7 +50,9 @@ from .errors import (
     SegmentVersionError,
 )
 from .linked import LinkedList
+from .named import unique
 from .queues import JoinableQueue, Queue, SimpleQueue
+from .references import UniqueRef, WeakRef
 from .segment_kinds import ManagedExternalBuffer, ManagedHeapMemory, ManagedMappedFile, ManagedSharedMemory
 from .segments import AnonymousSegment
 from .sets import Set
@@ -114,8 +116,10 @@ __all__ = [
     "SortedSet",
     "String",
     "TimeoutError",
+    "UniqueRef",
     "Value",
     "Vector",
+    "WeakRef",
     "__version__",
     "active_children",
     "allow_connection_pickling",
@@ -135,6 +139,7 @@ __all__ = [
     "set_forkserver_preload",
     "set_start_method",
     "share",
+    "unique",
 ]
 
 # Modules of multiprocessing that are used as `mp.pool.ThreadPool` and the like; loaded when asked for.
@@ -159,11 +164,16 @@ _MODULES = frozenset(
 # The same of our own.
 _OWN_MODULES = frozenset({"sharedctypes"})
 
+# What brings ctypes or NumPy in -> the module that has it; loaded when asked for.
+_LATER = {"OffsetPtr": "offsets", "SharedArray": "ndarrays"}
+
 
 def __getattr__(name: str) -> object:
     """What a newer multiprocessing has beyond the names above, and its modules."""
     if name in _OWN_MODULES:
         return import_module(f"{__name__}.{name}")
+    if name in _LATER:
+        return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
     if name in _MODULES:
         return import_module(f"multiprocessing.{name}")
     if name in multiprocessing.__all__:
@@ -172,6 +182,6 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    names = [*{*globals(), *multiprocessing.__all__, *_MODULES, *_OWN_MODULES}]
+    names = [*{*globals(), *multiprocessing.__all__, *_MODULES, *_OWN_MODULES, *_LATER}]
     names.sort()  # (the module `sorted` hides the builtin here)
     return names

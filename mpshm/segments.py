@@ -14,9 +14,11 @@ from weakref import WeakValueDictionary
 
 from . import _binding, _opening, _types
 from ._binding import Identity, Stats
+from .allocations import Allocations
 from .errors import SegmentClosedError
+from .named import Named
 
-__all__ = ["AnonymousSegment", "Segment", "Stats", "adopt", "default_segment", "find", "let_go"]
+__all__ = ["AnonymousSegment", "Segment", "Stats", "adopt", "default_segment", "find", "known", "let_go"]
 
 _S = TypeVar("_S", bound="Segment")
 
@@ -85,7 +87,7 @@ def _let_go_in_child() -> None:
 os.register_at_fork(after_in_child=_let_go_in_child)
 
 
-class Segment:
+class Segment(Named, Allocations):
     """What all managed segments have in common. Make one through a subclass."""
 
     __slots__ = ("__weakref__", "_closed", "_given", "_mode", "_permissions", "_pointer", "_sender", "id")
@@ -339,6 +341,11 @@ def adopt(address: int) -> Segment:
     else:
         _binding.release(address)
     return segment
+
+
+def known() -> list[Segment]:
+    """All segments that this process has got."""
+    return list(_known.values())
 
 
 def find(segment_id: bytes, readonly: bool = False) -> Segment | None:

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 
 #include "lock.h"
+#include "names.h"
 #include "os.h"
+#include "raw.h"
 #include "recover.h"
 
 #define TRIES 100
@@ -198,8 +200,8 @@ static mps_status visit_todo(checker *c)
     return MPS_OK;
 }
 
-/* Objects that only refer to each other live on, though no handle leads to them: a program may do that. Their counts must be
- * right as anybody's. */
+/* Objects that only refer to each other live on, though no handle leads to them: a program may do that; and so do those that the
+ * segment owns. Their counts must be right as anybody's. */
 static mps_status visit_islands(checker *c)
 {
     mps_status st = MPS_OK;
@@ -225,10 +227,11 @@ static mps_status compare_counts(checker *c)
             continue;
         }
         const mps_object *obj = mps_region_at(&c->seg->region, s->off);
-        if (obj->refs != s->found) {
+        uint64_t found = s->found + mps_raw_is_owned(obj);
+        if (obj->refs != found) {
             char text[160];
             snprintf(text, sizeof(text), "an object counts %llu references, but %llu were found (offset %llu)",
-                     (unsigned long long)obj->refs, (unsigned long long)s->found, (unsigned long long)s->off);
+                     (unsigned long long)obj->refs, (unsigned long long)found, (unsigned long long)s->off);
             return bad(&c->visit, text);
         }
     }
@@ -255,6 +258,9 @@ static mps_status run(checker *c)
     }
     if (st == MPS_OK) {
         st = mps_tokens_visit(seg, &c->visit);
+    }
+    if (st == MPS_OK) {
+        st = mps_names_visit(seg, &c->visit);
     }
     if (st == MPS_OK) {
         st = visit_todo(c);

@@ -1,6 +1,7 @@
 #include "barrier.h"
 #include "cell.h"
 #include "linked_body.h"
+#include "names.h"
 #include "numbers.h"
 #include "raw.h"
 #include "deque.h"
@@ -39,6 +40,8 @@ static const mps_kind kinds[] = {
     {MPS_KIND_LOCK, "lock", sizeof(mps_object), bare_drop, bare_visit},
     {MPS_KIND_RLOCK, "rlock", sizeof(mps_object), bare_drop, bare_visit},
     {MPS_KIND_RAW, "raw", sizeof(mps_raw), bare_drop, mps_raw_visit},
+    {MPS_KIND_NDARRAY, "ndarray", sizeof(mps_raw), bare_drop, mps_raw_visit},
+    {MPS_KIND_NAMES, "names", sizeof(mps_table), mps_table_drop, mps_table_visit},
     {MPS_KIND_ARRAY, "array", sizeof(mps_numbers), bare_drop, mps_numbers_visit},
     {MPS_KIND_INSTANCE, "instance", sizeof(mps_cell), mps_cell_drop, mps_cell_visit},
     {MPS_KIND_BLOB, "blob", sizeof(mps_blob), mps_blob_drop, mps_blob_visit},

@@ -49,6 +49,7 @@ enum {
     MPS_KIND_STRING = MPS_KIND_MAGIC | 26, /* text or bytes that change in place */
     MPS_KIND_POOL = MPS_KIND_MAGIC | 27,   /* nodes of one size */
     MPS_KIND_NDARRAY = MPS_KIND_MAGIC | 28,
+    MPS_KIND_NAMES = MPS_KIND_MAGIC | 29,      /* the segment's own: names.h */
     MPS_KIND_TABLE_BODY = MPS_KIND_MAGIC | 64, /* not objects: mortal blocks only */
     MPS_KIND_ARRAY_BODY = MPS_KIND_MAGIC | 65,
     MPS_KIND_DEQUE_BODY = MPS_KIND_MAGIC | 66,
@@ -89,7 +90,8 @@ typedef struct mps_root {
     uint64_t next_serial; /* the next object's */
     uint64_t objects;     /* objects alive (blobs included) */
     uint64_t tokens;      /* offset of the first token; 0 none */
-    uint64_t reserved[3];
+    uint64_t names;       /* offset of the table of names, one reference; 0 none yet, never 0 again */
+    uint64_t reserved[2];
 } mps_root;
 
 _Static_assert(sizeof(mps_root) == 64, "stored");

@@ -5,14 +5,15 @@
 
 #define MUCH ((uint64_t)1 << 20) /* bytes whose clearing is worth letting go of the GIL */
 
-static uint64_t alignment(uint64_t nbytes)
+static uint64_t alignment(uint64_t nbytes, uint64_t layout)
 {
-    return nbytes >= MPS_CACHE_LINE ? MPS_CACHE_LINE : 16u;
+    uint64_t log2 = layout & 0xff;
+    return log2 != 0 ? (uint64_t)1 << (log2 & 63) : nbytes >= MPS_CACHE_LINE ? MPS_CACHE_LINE : 16u;
 }
 
-static mps_off data_at(mps_off off, uint64_t nbytes)
+static mps_off data_at(mps_off off, uint64_t nbytes, uint64_t layout)
 {
-    return mps_round_up(off + sizeof(mps_raw), alignment(nbytes));
+    return mps_round_up(off + sizeof(mps_raw) + (layout >> 8), alignment(nbytes, layout));
 }
 
 /* Clears the data, all of it: the block may have been another's. Nobody else knows of it yet. */
@@ -25,19 +26,25 @@ static void clear(mps_seg *seg, mps_door door, mps_off data, uint64_t nbytes)
     }
 }
 
-mps_status mps_raw_new(mps_seg *seg, mps_door door, uint64_t nbytes, mps_off *off, uint64_t *serial)
+mps_status mps_raw_new_noted(mps_seg *seg, mps_door door, uint32_t kind, uint64_t nbytes, const void *note,
+                             uint64_t note_bytes, mps_off *off, uint64_t *serial)
 {
-    if (nbytes > MPS_RAW_MAX) {
+    if (nbytes > MPS_RAW_MAX || note_bytes > MPS_RAW_NOTE_MAX) {
         return MPS_E_TOOLARGE;
     }
-    uint64_t gap = alignment(nbytes) - 16;
-    uint64_t all = sizeof(mps_raw) + gap + mps_round_up(nbytes, 8);
-    mps_status st = mps_object_new(seg, door, MPS_KIND_RAW, all, off, serial);
+    uint64_t layout = note_bytes << 8;
+    uint64_t gap = alignment(nbytes, layout) - 16;
+    uint64_t all = sizeof(mps_raw) + mps_round_up(note_bytes, 16) + gap + mps_round_up(nbytes, 8);
+    mps_status st = mps_object_new(seg, door, kind, all, off, serial);
     if (st != MPS_OK) {
         return st;
     }
-    clear(seg, door, data_at(*off, nbytes), nbytes);
     mps_raw *raw = mps_region_at(&seg->region, *off);
+    mps_store64(&raw->layout, layout);
+    if (note_bytes > 0) {
+        mps_fresh_copy(raw + 1, note, note_bytes);
+    }
+    clear(seg, door, data_at(*off, nbytes, layout), nbytes);
     mps_store64_release(&raw->nbytes, nbytes);
     return MPS_OK;
 }
@@ -45,7 +52,7 @@ mps_status mps_raw_new(mps_seg *seg, mps_door door, uint64_t nbytes, mps_off *of
 /* What of a block may be data, for data that is aligned to a cache line. */
 static uint64_t fits(mps_seg *seg, mps_off off)
 {
-    uint64_t usable = mps_alloc_usable(seg, off), head = data_at(off, MPS_CACHE_LINE) - off;
+    uint64_t usable = mps_alloc_usable(seg, off), head = data_at(off, MPS_CACHE_LINE, 0) - off;
     return usable < head + MPS_CACHE_LINE ? 0 : mps_min64((usable - head) & ~(uint64_t)7, MPS_RAW_MAX);
 }
 
@@ -69,7 +76,7 @@ mps_status mps_raw_make(mps_tx *tx, uint64_t nbytes, mps_off *off)
 
 mps_status mps_raw_extend(mps_tx *tx, mps_off off, uint64_t nbytes, uint64_t wanted)
 {
-    uint64_t head = data_at(off, MPS_CACHE_LINE) - off;
+    uint64_t head = data_at(off, MPS_CACHE_LINE, 0) - off;
     if (nbytes > MPS_RAW_MAX) {
         return MPS_E_TOOLARGE;
     }
@@ -87,12 +94,29 @@ mps_status mps_raw_extend(mps_tx *tx, mps_off off, uint64_t nbytes, uint64_t wan
     return MPS_OK;
 }
 
+mps_status mps_raw_new(mps_seg *seg, mps_door door, uint64_t nbytes, mps_off *off, uint64_t *serial)
+{
+    return mps_raw_new_noted(seg, door, MPS_KIND_RAW, nbytes, NULL, 0, off, serial);
+}
+
+mps_status mps_raw_note(mps_seg *seg, mps_off off, mps_off *note, uint64_t *nbytes)
+{
+    const mps_raw *raw = mps_region_at(&seg->region, off);
+    *nbytes = mps_load64(&raw->layout) >> 8;
+    *note = off + sizeof(mps_raw);
+    return *nbytes <= MPS_RAW_NOTE_MAX && mps_region_holds(&seg->region, *note, *nbytes) ? MPS_OK : MPS_E_CORRUPT;
+}
+
 mps_status mps_raw_data(mps_seg *seg, mps_off off, mps_off *data, uint64_t *nbytes)
 {
     const mps_raw *raw = mps_region_at(&seg->region, off);
+    uint64_t layout = mps_load64(&raw->layout);
     *nbytes = mps_load64_acquire(&raw->nbytes);
-    *data = data_at(off, *nbytes);
-    return *nbytes <= MPS_RAW_MAX && mps_region_holds(&seg->region, *data, *nbytes) ? MPS_OK : MPS_E_CORRUPT;
+    if ((layout & 0xff) > 12 || layout >> 8 > MPS_RAW_NOTE_MAX || *nbytes > MPS_RAW_MAX) {
+        return MPS_E_CORRUPT;
+    }
+    *data = data_at(off, *nbytes, layout);
+    return mps_region_holds(&seg->region, *data, *nbytes) ? MPS_OK : MPS_E_CORRUPT;
 }
 
 mps_status mps_raw_visit(mps_seg *seg, mps_off off, mps_visit *v)

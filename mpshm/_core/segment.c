@@ -211,7 +211,9 @@ mps_status mps_seg_stats(mps_seg *seg, mps_stats *out)
     out->max_size = seg->max_end - seg->arena;
     out->overhead = MPS_CHUNK_HEAD;
     out->blocks = a.blocks;
-    out->objects = mps_load64(&mps_seg_root(seg)->objects);
+    const mps_root *root = mps_seg_root(seg);
+    out->objects = mps_load64(&root->objects);
+    out->objects -= out->objects > 0 && mps_load64(&root->names) != 0; /* the table of names is no program's */
     out->slots = seg->n_slots;
     out->recoveries = mps_load64(&seg->control->recoveries);
     for (uint32_t slot = 0; slot < seg->n_slots; slot++) {

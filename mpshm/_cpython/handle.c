@@ -80,8 +80,7 @@ bool mpy_again(mpy_handle *h, mps_status *st)
 
 /* ---- making ---- */
 
-/* The core's segment behind a segment object. */
-static mps_seg *seg_of(mpy_state *state, PyObject *segment)
+mps_seg *mpy_seg_of(mpy_state *state, PyObject *segment)
 {
     PyObject *address = PyObject_GetAttr(segment, state->str_address);
     if (address == NULL) {
@@ -127,7 +126,7 @@ static mpy_handle *handle_alloc(mpy_state *state, PyTypeObject *cls, mps_seg *se
 
 PyObject *mpy_handle_make_by(mpy_state *state, PyTypeObject *cls, PyObject *segment, mpy_maker *make, void *what)
 {
-    mps_seg *seg = seg_of(state, segment);
+    mps_seg *seg = mpy_seg_of(state, segment);
     mpy_handle *h = seg == NULL ? NULL : handle_alloc(state, cls, seg, segment);
     if (h == NULL) {
         return NULL;

@@ -29,6 +29,8 @@ PyObject *mpy_handle_make(mpy_state *state, PyTypeObject *cls, PyObject *segment
 /* The same with an object that `make` makes: one of mps_object_new's kind. */
 typedef mps_status mpy_maker(mps_seg *seg, void *what, mps_off *off, uint64_t *serial);
 PyObject *mpy_handle_make_by(mpy_state *state, PyTypeObject *cls, PyObject *segment, mpy_maker *make, void *what);
+/* The core's segment behind a segment object; NULL. */
+mps_seg *mpy_seg_of(mpy_state *state, PyObject *segment);
 /* The segment of objects that are made without a manager: a new reference. */
 PyObject *mpy_default_segment(mpy_state *state);
 /* A handle on an object that this process refers to: takes over one count, and drops it when it fails. */

@@ -1,4 +1,4 @@
-/* raw.c -- Raw: bytes that programs change as they like, as a writable buffer.
+/* raw.c -- Raw: bytes that programs change as they like, as a writable buffer; NDArray: the same with a note of what they are.
  *
  * The handle lives as long as a buffer of it does, and with it the object and the mapping of its segment.
  */
@@ -54,6 +54,83 @@ static PyObject *raw_nbytes(PyObject *self, void *closure)
     return st == MPS_OK ? PyLong_FromUnsignedLongLong(nbytes) : mpy_fail(h, st, "look into a");
 }
 
+/* ---- NDArray ---- */
+
+typedef struct noted {
+    uint64_t nbytes;
+    const void *note;
+    uint64_t note_bytes;
+} noted;
+
+static mps_status make_noted(mps_seg *seg, void *what, mps_off *off, uint64_t *serial)
+{
+    const noted *n = what;
+    return mps_raw_new_noted(seg, MPS_DOOR_GIL, MPS_KIND_NDARRAY, n->nbytes, n->note, n->note_bytes, off, serial);
+}
+
+static PyObject *ndarray_noted(PyObject *cls, PyObject *const *args, Py_ssize_t n)
+{
+    mpy_state *state = mpy_state_of_type((PyTypeObject *)cls);
+    if (!mpy_count_args("_noted", n, 3, 3)) {
+        return NULL;
+    }
+    Py_ssize_t wanted = PyNumber_AsSsize_t(args[1], PyExc_OverflowError);
+    if (wanted < 0) {
+        return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_ValueError, "a size in bytes, not %zd", wanted);
+    }
+    if (!PyBytes_Check(args[2])) {
+        return PyErr_Format(PyExc_TypeError, "a note is bytes, not %s", Py_TYPE(args[2])->tp_name);
+    }
+    noted what = {(uint64_t)wanted, PyBytes_AS_STRING(args[2]), (uint64_t)PyBytes_GET_SIZE(args[2])};
+    PyObject *segment = args[0] == Py_None ? mpy_default_segment(state) : Py_NewRef(args[0]);
+    PyObject *made =
+        segment == NULL ? NULL : mpy_handle_make_by(state, (PyTypeObject *)cls, segment, make_noted, &what);
+    Py_XDECREF(segment);
+    return made;
+}
+
+static PyObject *ndarray_note(PyObject *self, void *closure)
+{
+    (void)closure;
+    mpy_handle *h = mpy_handle_of(self);
+    mps_off note = 0;
+    uint64_t nbytes = 0;
+    mps_status st = mps_raw_note(h->seg, h->off, &note, &nbytes);
+    return st != MPS_OK ? mpy_fail(h, st, "look into a")
+                        : PyBytes_FromStringAndSize(mps_region_at(&h->seg->region, note), (Py_ssize_t)nbytes);
+}
+
+PyDoc_STRVAR(noted_doc,
+             "_noted($type, segment, nbytes, note, /)\n--\n\nSo many bytes, all zero, in a segment (None: the "
+             "process's default segment), and a note, bytes, of what they are.");
+PyDoc_STRVAR(ndarray_doc, "The memory of an array of NumPy: a writable buffer.");
+
+static PyMethodDef ndarray_methods[] = {
+    {"_noted", MPY_FUNCTION(ndarray_noted), METH_FASTCALL | METH_CLASS, noted_doc},
+    {0},
+};
+
+static PyGetSetDef ndarray_getset[] = {
+    {"_note", ndarray_note, NULL, "What the maker said of the bytes.", NULL},
+    {0},
+};
+
+static PyType_Slot ndarray_slots[] = {
+    {Py_tp_doc, (void *)ndarray_doc},
+    {Py_tp_methods, ndarray_methods},
+    {Py_tp_getset, ndarray_getset},
+    {0},
+};
+
+static PyType_Spec ndarray_spec = {
+    .name = "mpshm._types.NDArray",
+    .basicsize = sizeof(mpy_handle),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+    .slots = ndarray_slots,
+};
+
+/* ---- Raw ---- */
+
 PyDoc_STRVAR(sized_doc, "_sized($type, segment, nbytes, /)\n--\n\nSo many bytes, all zero, in a segment; None: the "
                         "process's default segment.");
 PyDoc_STRVAR(raw_doc, "Bytes in shared memory that every process may change as it likes: a writable buffer.");
@@ -84,5 +161,7 @@ int mpy_raw_ready(PyObject *module, mpy_state *state)
 {
     PyTypeObject *type = mpy_type_add(module, &raw_spec, state->handle_type, true);
     state->base[mpy_kind_index(MPS_KIND_RAW)] = type;
-    return type == NULL ? -1 : 0;
+    PyTypeObject *array = type == NULL ? NULL : mpy_type_add(module, &ndarray_spec, type, true);
+    state->base[mpy_kind_index(MPS_KIND_NDARRAY)] = array;
+    return array == NULL ? -1 : 0;
 }

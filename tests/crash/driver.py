@@ -129,11 +129,13 @@ def kill_everywhere(scenario: Scenario, first: int, stride: int) -> int:
 
 
 def used_up(things: Things) -> None:
-    """With the last handle gone, nothing is left in the segment."""
+    """With the last handle and name gone, nothing is left in the segment."""
     manager = things["m"]
     tokens = things.pop("tokens", 0)
     things.clear()
     gc.collect()
+    for name in manager.segment.names():
+        manager.segment.destroy(name)
     manager.segment.recover()
     manager.segment.check()
     stats = manager.segment.stats()

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import named
 import synchronize
 
 from mpshm import _binding, queues, sharedctypes
@@ -724,3 +725,4 @@ SCENARIOS: dict[str, Scenario] = {
 }
 
 SCENARIOS.update({name: Scenario(*parts) for name, parts in synchronize.SCENARIOS.items()})
+SCENARIOS.update({name: Scenario(*parts) for name, parts in named.SCENARIOS.items()})

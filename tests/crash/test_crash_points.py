@@ -63,6 +63,10 @@ RECOVERED = [
     "linked_splice_part",
     "string_widen",
     "map_merge",
+    "construct_grow",
+    "destroy_tree",
+    "reallocate_moved",
+    "deallocate_many",
 ]
 
 

@@ -24,10 +24,10 @@ C_FLOORS = {
     1: "region",
     2: "lock userlock journal nap slots",
     3: "alloc",
-    4: "object refs reader token recover segment names",
+    4: "object refs reader token recover segment",
     5: "value order",
     6: (
-        "node table vector cell numbers raw adder mutex kinds check deque ring event sem waitq cond "
+        "names node table vector cell numbers raw adder mutex kinds check deque ring event sem waitq cond "
         "barrier tree span typed linked text opening"
     ),
 }
@@ -35,7 +35,7 @@ PYTHON_FLOORS = {
     0: "errors _binding _opening _version _ffi _types",
     1: "memory",
     3: "allocators",
-    4: "segments segment_kinds handles",
+    4: "segments segment_kinds handles named allocations references offsets ndarrays",
     6: (
         "containers sharing sync queues arrays sharedctypes deques sets sorted proxies singletons "
         "vectors linked strings files"
