@@ -219,6 +219,17 @@ mps_status mps_seg_save(mps_seg *seg, void *to, uint64_t size)
 
 /* ---- adopted memory ---- */
 
+/* Whether this process has another segment of that id: the buffer is a copy of it. */
+static bool is_copy(const mps_seg *seg, const mps_header *h)
+{
+    mps_seg *other = mps_slots_find(h->id, false);
+    bool copy = other != NULL && other->region.base != seg->region.base;
+    if (other != NULL) {
+        mps_seg_release(other);
+    }
+    return copy;
+}
+
 mps_status mps_seg_adopt(void *buffer, uint64_t size, bool format, mps_seg **out)
 {
     mps_header h = mps_header_plan(size < ADOPTED_LARGE ? 1 : ADOPTED_SLOTS, 0);
@@ -238,7 +249,8 @@ mps_status mps_seg_adopt(void *buffer, uint64_t size, bool format, mps_seg **out
         mps_seg_bind(seg, &h);
         st = mps_seg_format(seg, &h, size & ~(uint64_t)15);
     } else if (st == MPS_OK) {
-        st = bind_to(seg, &h);
+        st = is_copy(seg, &h) ? rename_it(seg, &h) : MPS_OK;
+        st = st == MPS_OK ? bind_to(seg, &h) : st;
     }
     if (st == MPS_OK) {
         st = mps_seg_join(seg);
@@ -258,6 +270,10 @@ mps_status mps_seg_adopt_readonly(const void *buffer, uint64_t size, mps_seg **o
     seg->region.readonly = true;
     if (st == MPS_OK) {
         st = bind_to(seg, &h);
+    }
+    if (st == MPS_OK) {
+        st = mps_os_random(seg->id,
+                           sizeof(seg->id)); /* (of this attachment: others may have the same bytes elsewhere) */
     }
     if (st == MPS_OK) {
         st = mps_seg_join_reader(seg);

@@ -390,6 +390,7 @@ def test_a_forked_child_has_private_memory_of_its_own(any_segment):
             os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert d["a"] == (2 if shares and any_segment.backing != "buffer" else 1)
+    assert pickle.loads(sent) == d  # nothing stays on its way
 
 
 def test_external_buffers():
@@ -421,7 +422,9 @@ def test_external_buffers():
     moved = mmap.mmap(-1, MIB)
     moved[: len(data)] = data
     other = ManagedExternalBuffer(moved)
-    twin(d, other)["a"] = 7
+    e = twin(d, other)
+    e["a"] = 7
+    assert other.id != segment.id and pickle.loads(pickle.dumps(e))._segment is other
     assert d["a"] == 1 and other.check() is None
 
 
