@@ -29,11 +29,11 @@ static const mps_hooks hooks = {
 
 static uint64_t checksum(const mps_header *h)
 {
-    return mps_hash_bytes(h, offsetof(mps_header, checksum), 0x6d707368);
+    return mps_hash_bytes(h, offsetof(mps_header, checksum), 0x6d707368 + h->allocator);
 }
 
 /* Where everything lies, for a number of slots. */
-static mps_header plan(uint32_t n_slots, uint64_t max_arena)
+static mps_header plan(uint32_t n_slots, uint64_t max_arena, uint32_t allocator)
 {
     mps_header h = {.magic = MPS_MAGIC, .version = MPS_VERSION, .header_bytes = MPS_HEADER_BYTES, .n_slots = n_slots};
     h.slots = MPS_HEADER_BYTES;
@@ -41,6 +41,7 @@ static mps_header plan(uint32_t n_slots, uint64_t max_arena)
     h.body_stride = mps_round_up(sizeof(mps_slot_body), MPS_PAGE);
     h.arena = mps_round_up(h.bodies + n_slots * h.body_stride, MPS_PAGE);
     h.max_file = h.arena + max_arena;
+    h.allocator = allocator;
     h.owner_uid = mps_os_user();
     return h;
 }
@@ -55,11 +56,11 @@ static mps_status validate(const mps_header *h, const uint8_t *id)
         return MPS_E_VERSION;
     }
     uint64_t heads = (uint64_t)h->n_slots * sizeof(mps_slot_head);
-    bool sane = h->checksum == checksum(h) && h->n_slots >= 1 && h->n_slots <= MPS_MAX_SLOTS &&
-                h->slots == MPS_HEADER_BYTES && h->bodies >= h->slots + heads && h->bodies < (uint64_t)1 << 40 &&
-                h->body_stride >= sizeof(mps_slot_body) && h->body_stride < (uint64_t)1 << 24 &&
-                (h->bodies & 63) == 0 && (h->body_stride & 63) == 0 && (h->arena & 63) == 0 &&
-                h->arena >= h->bodies + h->n_slots * h->body_stride && h->max_file > h->arena &&
+    bool sane = h->allocator <= MPS_SEQUENTIAL_FIT && h->checksum == checksum(h) && h->n_slots >= 1 &&
+                h->n_slots <= MPS_MAX_SLOTS && h->slots == MPS_HEADER_BYTES && h->bodies >= h->slots + heads &&
+                h->bodies < (uint64_t)1 << 40 && h->body_stride >= sizeof(mps_slot_body) &&
+                h->body_stride < (uint64_t)1 << 24 && (h->bodies & 63) == 0 && (h->body_stride & 63) == 0 &&
+                (h->arena & 63) == 0 && h->arena >= h->bodies + h->n_slots * h->body_stride && h->max_file > h->arena &&
                 h->max_file <= (uint64_t)1 << 46;
     if (!sane) {
         return MPS_E_CORRUPT;
@@ -81,6 +82,7 @@ static void bind(mps_seg *seg, const mps_header *constants)
     seg->body_stride = constants->body_stride;
     seg->arena = constants->arena;
     seg->max_end = constants->max_file;
+    seg->sequential = constants->allocator == MPS_SEQUENTIAL_FIT;
     seg->seed = constants->seed;
     memcpy(seg->id, constants->id, sizeof(seg->id));
     seg->users = 1;
@@ -97,6 +99,7 @@ static mps_status format(mps_seg *seg, const mps_header *constants, uint64_t end
     mps_header *h = (mps_header *)seg->region.base;
     memset(h, 0, MPS_HEADER_BYTES);
     memcpy(h, constants, offsetof(mps_header, checksum));
+    h->allocator = constants->allocator;
     h->checksum = checksum(h);
     h->root.next_serial = 1;
     for (uint32_t i = 0; i < seg->n_slots; i++) {
@@ -178,10 +181,15 @@ static mps_status map_new(mps_seg *seg, mps_header *h, uint64_t size, bool may_s
 
 mps_status mps_seg_create_anonymous(uint64_t size, uint64_t max_size, mps_seg **out)
 {
+    return mps_seg_create_with(size, max_size, MPS_BEST_FIT, out);
+}
+
+mps_status mps_seg_create_with(uint64_t size, uint64_t max_size, uint32_t allocator, mps_seg **out)
+{
     uint64_t most = max_size != 0 ? mps_round_up(mps_min64(max_size, (uint64_t)1 << 45), MPS_PAGE) : default_max_size();
     size = size != 0 ? mps_max64(mps_min64(size, (uint64_t)1 << 45), MIN_SIZE) : mps_min64(DEFAULT_SIZE, most);
     size = mps_round_up(size, MPS_PAGE);
-    if (size > most || most < MIN_SIZE) {
+    if (size > most || most < MIN_SIZE || allocator > MPS_SEQUENTIAL_FIT) {
         return MPS_E_INVAL;
     }
     mps_seg *seg = calloc(1, sizeof(*seg));
@@ -189,7 +197,7 @@ mps_status mps_seg_create_anonymous(uint64_t size, uint64_t max_size, mps_seg **
         return MPS_E_NOMEM;
     }
     seg->region.fd = -1;
-    mps_header h = plan(DEFAULT_SLOTS, most);
+    mps_header h = plan(DEFAULT_SLOTS, most, allocator);
     mps_status st = mps_os_random(h.id, sizeof(h.id));
     if (st == MPS_OK) {
         st = mps_os_random(&h.seed, sizeof(h.seed));
@@ -292,8 +300,13 @@ mps_status mps_seg_attach_fd(int fd, const uint8_t *id, mps_seg **out)
 
 mps_status mps_seg_adopt(void *buffer, uint64_t size, bool format_it, mps_seg **out)
 {
-    mps_header h = plan(ADOPTED_SLOTS, 0);
-    if (size < h.arena + MIN_SIZE) {
+    return mps_seg_adopt_with(buffer, size, format_it, MPS_BEST_FIT, out);
+}
+
+mps_status mps_seg_adopt_with(void *buffer, uint64_t size, bool format_it, uint32_t allocator, mps_seg **out)
+{
+    mps_header h = plan(ADOPTED_SLOTS, 0, allocator);
+    if (size < h.arena + MIN_SIZE || allocator > MPS_SEQUENTIAL_FIT) {
         return MPS_E_INVAL;
     }
     mps_seg *seg = calloc(1, sizeof(*seg));

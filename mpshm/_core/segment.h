@@ -17,6 +17,9 @@
 #define MPS_VERSION 2u
 #define MPS_HEADER_BYTES (3u * MPS_PAGE)
 
+/* How a segment finds room (alloc_order.h): chosen when it is made, a constant then. */
+enum { MPS_BEST_FIT = 0, MPS_SEQUENTIAL_FIT = 1 };
+
 typedef struct mps_header {
     uint64_t magic;
     uint32_t version;
@@ -27,13 +30,15 @@ typedef struct mps_header {
     uint64_t slots, bodies, body_stride, arena; /* offsets; body_stride bytes */
     uint32_t n_slots;
     uint32_t owner_uid;
-    uint64_t checksum; /* of all above */
-    uint64_t reserved[20];
+    uint64_t checksum; /* of all above, and of allocator */
+    uint64_t reserved[19];
+    uint64_t allocator;  /* MPS_BEST_FIT or MPS_SEQUENTIAL_FIT */
     mps_control control; /* at 256 */
     mps_root root;       /* at 320 */
     uint8_t fit[];       /* at 384: the allocator's state */
 } mps_header;
 
+_Static_assert(offsetof(mps_header, allocator) == 248, "stored");
 _Static_assert(offsetof(mps_header, control) == 256, "stored");
 _Static_assert(offsetof(mps_header, root) == 320, "stored");
 _Static_assert(offsetof(mps_header, fit) == 384, "stored");
@@ -63,11 +68,14 @@ typedef struct mps_stats {
 
 /* A segment in a memory file that no name leads to. size, max_size: bytes, 0 for the defaults. */
 mps_status mps_seg_create_anonymous(uint64_t size, uint64_t max_size, mps_seg **out);
+/* The same with a choice of MPS_BEST_FIT or MPS_SEQUENTIAL_FIT. */
+mps_status mps_seg_create_with(uint64_t size, uint64_t max_size, uint32_t allocator, mps_seg **out);
 /* Attaches to the segment in a file; fd stays the caller's. id (16 bytes, or NULL) must be its id: MPS_E_FOREIGN otherwise. A process
  * attaches once: a second time gives the same mps_seg. MPS_E_VERSION, MPS_E_CORRUPT, MPS_E_PERM, MPS_E_CLOSED, MPS_E_SLOTS. */
 mps_status mps_seg_attach_fd(int fd, const uint8_t *id, mps_seg **out);
 /* A segment in the caller's memory (64-byte aligned, kept until after release): format it, or use what is there. */
 mps_status mps_seg_adopt(void *buffer, uint64_t size, bool format, mps_seg **out);
+mps_status mps_seg_adopt_with(void *buffer, uint64_t size, bool format, uint32_t allocator, mps_seg **out);
 mps_seg *mps_seg_find(const uint8_t *id);
 void mps_seg_retain(mps_seg *seg);
 /* At the last release the process leaves the segment. */

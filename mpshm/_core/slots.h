@@ -137,6 +137,7 @@ struct mps_seg {
     uint64_t slots, bodies, body_stride;
     mps_off arena;   /* where blocks begin */
     mps_off max_end; /* where they end at the latest, but for journals (region.reserve) */
+    bool sequential; /* a constant too: free chunks are kept by address, not by size (alloc_order.h) */
     uint64_t seed;   /* of all hashes in this segment */
     uint8_t id[16];
     int live_fd;             /* the open file description that holds our liveness lock; -1 for an adopted buffer */

@@ -443,8 +443,7 @@ static void test_growing(void)
 {
     bool died = true;
     for (uint64_t n = 1; died; n += GROW_STEP) {
-        mps_seg *seg = NULL;
-        CHECK_OK(mps_seg_create_anonymous(64 * KIB, 64 * MIB, &seg));
+        mps_seg *seg = check_create(64 * KIB, 64 * MIB);
         furnish(seg);
         uint64_t around = memory_of(seg) + mps_fit_of(seg)->holes - mps_fit_of(seg)->end;
         died = kill_child(seg, n);
