@@ -246,6 +246,12 @@ mps_status mps_alloc(mps_tx *tx, uint64_t nbytes, mps_off *block)
     return MPS_OK;
 }
 
+mps_status mps_alloc_span(mps_tx *tx, uint64_t nbytes, uint64_t align, mps_off *block)
+{
+    mps_assert(align >= MPS_CHUNK_ALIGN && align <= MPS_ALIGN_MAX && (align & (align - 1)) == 0);
+    return alloc_large(tx, nbytes, align, block);
+}
+
 mps_status mps_alloc_aligned(mps_tx *tx, uint64_t nbytes, uint64_t align, mps_off *block)
 {
     if (align < MPS_CHUNK_ALIGN || align > MPS_PAGE || (align & (align - 1)) != 0) {

@@ -16,6 +16,7 @@
 #define MPS_CHUNK_HEAD 8u
 #define MPS_CHUNK_ALIGN 16u
 #define MPS_CHUNK_MIN 32u
+#define MPS_ALIGN_MAX 65536u
 #define MPS_SMALL (MPS_CHUNK_MIN + (MPS_CLASSES - 1) * MPS_CHUNK_ALIGN - MPS_CHUNK_HEAD) /* 520 */
 
 typedef struct mps_alloc_stats {
@@ -31,6 +32,8 @@ typedef struct mps_alloc_stats {
 mps_status mps_alloc(mps_tx *tx, uint64_t nbytes, mps_off *block);
 /* The same, aligned to a power of two of 16 to 4096; never from a cache. */
 mps_status mps_alloc_aligned(mps_tx *tx, uint64_t nbytes, uint64_t align, mps_off *block);
+/* The same for a power of two up to MPS_ALIGN_MAX. */
+mps_status mps_alloc_span(mps_tx *tx, uint64_t nbytes, uint64_t align, mps_off *block);
 /* Frees a block when the operation commits. MPS_E_CORRUPT when it can't be one. */
 mps_status mps_free(mps_tx *tx, mps_off block);
 /* Makes a block longer in place, to at least nbytes, at best to wanted bytes: MPS_E_NOTFOUND when the neighbour is

@@ -61,6 +61,7 @@ struct mps_tx {
     uint32_t lane_index;
     uint32_t token; /* in whose name locks are taken: ours, or a dead process's while we recover it */
     uint32_t n_held;
+    uint16_t pools; /* what this operation has done with the lane's caches of nodes (pool_cache.c) */
     mps_door door;
     bool has_frees; /* the outer journal has FREE or FIT entries */
     bool foreign;   /* the lane is a dead process's, or we are leaving: its caches are nobody's guess */
@@ -100,6 +101,7 @@ static inline mps_status mps_tx_begin(mps_seg *seg, mps_tx *tx, mps_door door)
     tx->lane_index = lane;
     tx->token = seg->token;
     tx->n_held = 0;
+    tx->pools = 0;
     tx->door = door;
     tx->has_frees = tx->foreign = tx->left = tx->trim = tx->urgent = false;
     return MPS_OK;

@@ -2,6 +2,7 @@
 #include "cell.h"
 #include "numbers.h"
 #include "raw.h"
+#include "pool.h"
 #include "deque.h"
 #include "ring.h"
 #include "cond.h"
@@ -51,6 +52,7 @@ static const mps_kind kinds[] = {
     {MPS_KIND_QUEUE, "queue", sizeof(mps_ring), mps_ring_drop, mps_ring_visit},
     {MPS_KIND_JOINABLE_QUEUE, "joinable queue", sizeof(mps_ring), mps_ring_drop, mps_ring_visit},
     {MPS_KIND_SIMPLE_QUEUE, "simple queue", sizeof(mps_ring), mps_ring_drop, mps_ring_visit},
+    {MPS_KIND_POOL, "pool", sizeof(mps_pool), mps_pool_drop, mps_pool_visit},
     {MPS_KIND_RING_CHUNK, "part of a queue", 64, mps_ring_chunk_drop, mps_ring_chunk_visit},
 };
 

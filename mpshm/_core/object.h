@@ -88,10 +88,12 @@ typedef struct mps_root {
     uint64_t next_serial; /* the next object's */
     uint64_t objects;     /* objects alive (blobs included) */
     uint64_t tokens;      /* offset of the first token; 0 none */
-    uint64_t reserved[3];
+    uint64_t reserved[2];
+    uint64_t pools; /* offset of the first pool (pool.h); 0 none */
 } mps_root;
 
 _Static_assert(sizeof(mps_root) == 64, "stored");
+_Static_assert(offsetof(mps_root, pools) == 56, "stored");
 
 static inline mps_root *mps_seg_root(const mps_seg *seg)
 {
@@ -119,6 +121,11 @@ typedef struct mps_kind {
 
 /* The kind's description, NULL for none (kinds.c, floor 6). */
 const mps_kind *mps_kind_find(uint32_t kind);
+
+/* What the lane keeps of pools' nodes (pool_cache.c, floor 6): after an operation, too many of them; all of them, when the lane's owner
+ * leaves or is dead. Operations of their own. */
+void mps_pools_trim(mps_tx *tx);
+mps_status mps_pools_flush(mps_tx *tx);
 
 /* A new object inside an operation, under the references' guard: zero but for kind, serial and refs 1 (the caller says whose). */
 mps_status mps_object_make(mps_tx *tx, uint32_t kind, uint64_t nbytes, mps_off *off);

@@ -217,6 +217,7 @@ static void furnish(mps_seg *seg)
     for (uint32_t i = 8; i < 14; i++) {
         d->blocks[i] = new_block(seg, 100);
     }
+    mps_off early = new_block(seg, 40 * KIB); /* for what first fit takes besides: the holes below stay as they are */
     d->data = new_block(seg, WORDS * 8);
     static const uint64_t sizes[ENTRIES] = {[14] = 900,   [15] = 3000, [16] = 1500, [17] = 18000,
                                             [18] = 17000, [19] = 600,  [20] = 3000};
@@ -229,6 +230,11 @@ static void furnish(mps_seg *seg)
         d->blocks[i] = 0;
     }
     d->blocks[20] = last;
+    if (CHECK_ALLOCATOR == MPS_SEQUENTIAL_FIT) {
+        drop_block(seg, early);
+    } else {
+        d->blocks[21] = early;
+    }
 }
 
 /* Some blocks in the caches of the attachment that is going to die. */

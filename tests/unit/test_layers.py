@@ -26,7 +26,7 @@ C_FLOORS = {
     3: "alloc",
     4: "object refs token recover segment names",
     5: "value",
-    6: "node table vector cell numbers raw adder mutex kinds check deque ring event sem waitq cond barrier",
+    6: "node pool table vector cell numbers raw adder mutex kinds check deque ring event sem waitq cond barrier",
 }
 PYTHON_FLOORS = {
     0: "errors _binding _version _ffi _types",
