@@ -5,7 +5,7 @@
  * one gives blocks back. Larger blocks go to that allocator directly.
  *
  * A block's payload is aligned to 16 bytes. A chunk is its payload and 8 bytes of head before it.
- * An allocation adds at most two entries to the outer journal, a free or an extension one.
+ * An allocation adds at most two entries to the outer journal, a free, an extension or a cut one.
  * All of these are called inside an operation that holds a guard already (journal.h, rule 1), except where said.
  */
 #ifndef MPS_ALLOC_H
@@ -39,6 +39,11 @@ mps_status mps_free(mps_tx *tx, mps_off block);
 /* Makes a block longer in place, to at least nbytes, at best to wanted bytes: MPS_E_NOTFOUND when the neighbour is
  * taken. */
 mps_status mps_alloc_extend(mps_tx *tx, mps_off block, uint64_t nbytes, uint64_t wanted);
+/* Makes a block shorter in place, to nbytes at least, when the operation commits; it is neither freed nor made longer in the same
+ * operation any more. What is too little to be of use stays. */
+mps_status mps_alloc_shrink(mps_tx *tx, mps_off block, uint64_t nbytes);
+/* n blocks of the sizes given, all or none: MPS_E_FULL, and the caller aborts. Asks for room in the journal itself. */
+mps_status mps_alloc_many(mps_tx *tx, const uint64_t *sizes, uint64_t n, mps_off *blocks);
 /* Bytes that the block's owner may use; 0 when it can't be a block in use. */
 uint64_t mps_alloc_usable(mps_seg *seg, mps_off block);
 /* Room for that many more entries in the outer journal, even beyond max_size for the operation's length: MPS_E_FULL when there is

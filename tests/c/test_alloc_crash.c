@@ -108,6 +108,27 @@ static void op_extend(mps_tx *tx)
     mps_tx_set(tx, &d->blocks[0], 0);
 }
 
+static void op_shrink(mps_tx *tx)
+{
+    directory *d = directory_of(tx->seg, place);
+    CHECK_OK(mps_alloc_shrink(tx, d->blocks[15], 1000));
+    put(tx, 1, 1500, 0);
+    CHECK_OK(mps_alloc_shrink(tx, d->blocks[17], 16000));
+    CHECK_OK(mps_alloc_shrink(tx, d->blocks[8], 40));
+    mps_tx_set(tx, &d->blocks[0], 0);
+}
+
+static void op_many(mps_tx *tx)
+{
+    static const uint64_t sizes[] = {40, 700, 40, 100, 5000, 16};
+    directory *d = directory_of(tx->seg, place);
+    mps_off blocks[6];
+    CHECK_OK(mps_alloc_many(tx, sizes, 6, blocks));
+    for (uint32_t i = 0; i < 6; i++) {
+        mps_tx_set(tx, &d->blocks[i], blocks[i]);
+    }
+}
+
 static void op_long(mps_tx *tx)
 {
     directory *d = directory_of(tx->seg, place);
@@ -160,6 +181,10 @@ static const operation operations[] = {
     {"free large, taken back", op_free_large, ABORT},
     {"extend", op_extend, COMMIT},
     {"extend, taken back", op_extend, ABORT},
+    {"shrink", op_shrink, COMMIT},
+    {"shrink, taken back", op_shrink, ABORT},
+    {"many", op_many, COMMIT},
+    {"many, taken back", op_many, ABORT},
     {"long", op_long, COMMIT},
     {"long, taken back", op_long, ABORT},
     {"much", op_much, COMMIT},

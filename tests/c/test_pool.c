@@ -370,7 +370,7 @@ typedef struct target {
 static void test_fuzz(check_rng rng)
 {
     void *buffer = check_buffer(BUFFER);
-    for (uint32_t round = 0; round < 400; round++) {
+    for (uint32_t round = 0; round < 3000; round++) {
         mps_seg *seg = check_adopt(buffer, BUFFER, true);
         uint32_t type = (uint32_t)check_below(&rng, 2) | (check_below(&rng, 2) != 0 ? MPS_POOL_CACHED : 0);
         mps_pool_spec s = spec(type, 48, 8);
