@@ -218,7 +218,7 @@ static piece *piece_of(const pieces *ps, mps_off node)
 static mps_status collect(mps_seg *seg, const mps_pool *p, pieces *ps)
 {
     uint64_t chunks = mps_load64(&p->chunks);
-    if (chunks > mps_load64(&seg->region.limit) / MPS_POOL_HEAD) {
+    if (chunks > mps_load64(&seg->region.limit) / MPS_POOL_HEAD || !mps_pool_sane(p)) {
         return MPS_E_CORRUPT;
     }
     ps->all = calloc(chunks + 1, sizeof(piece));
@@ -392,6 +392,9 @@ static mps_status each_chunk(mps_seg *seg, const mps_pool *p, void *ctx,
                                                  uint32_t n, unsigned list))
 {
     uint64_t chunks = 0, nodes = 0, most = mps_load64(&p->chunks);
+    if (most > 0 && !mps_pool_sane(p)) {
+        return MPS_E_CORRUPT;
+    }
     for (unsigned list = 0; list < MPS_POOL_LISTS; list++) {
         for (mps_off at = mps_load64(&p->lists[list]); at != 0; chunks++) {
             uint32_t n;

@@ -162,8 +162,11 @@ mps_status mps_pool_free_cached(mps_tx *tx, const mps_pool *p, mps_off behind, m
 /* A chunk that holds no node in use leaves the pool. */
 mps_status mps_pool_drop_chunk(mps_tx *tx, mps_pool *p, mps_off chunk, unsigned list);
 
-/* The chunk at an offset read from the segment: NULL when there can't be one; *n: its nodes. */
+/* The chunk at an offset read from the segment, of which the head may be looked at: NULL when there can't be one; *n: its nodes, or so it
+ * says. */
 mps_pool_chunk *mps_pool_chunk_at(mps_seg *seg, const mps_pool *p, mps_off off, uint32_t *n);
+/* Whether what the pool says of its chunks can be relied on for the two below. */
+bool mps_pool_sane(const mps_pool *p);
 /* Offset of node i of a chunk. */
 mps_off mps_pool_node(const mps_pool *p, mps_off chunk, uint32_t i);
 /* Bytes of a chunk of n nodes. */

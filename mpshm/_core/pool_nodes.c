@@ -50,7 +50,7 @@ uint64_t mps_pool_chunk_size(const mps_pool *p, uint32_t n)
 }
 
 /* Whether the words that describe a pool's chunks can be relied on for arithmetic. */
-static bool sane(const mps_pool *p)
+bool mps_pool_sane(const mps_pool *p)
 {
     uint32_t stride = mps_load32(&p->stride), span = mps_load32(&p->span), n = mps_load32(&p->per_chunk);
     bool good = stride >= 16 && (stride & 15) == 0 && stride <= MPS_POOL_NODE_MAX && n >= 1 && n <= MPS_POOL_CHUNK_MAX;
@@ -61,15 +61,14 @@ static bool sane(const mps_pool *p)
 mps_pool_chunk *mps_pool_chunk_at(mps_seg *seg, const mps_pool *p, mps_off off, uint32_t *n)
 {
     bool adaptive = is_adaptive(p);
-    if (mps_unlikely(!sane(p) || (off & 15) != 0 || off < seg->arena ||
+    if (mps_unlikely((off & 15) != 0 || off < seg->arena ||
                      !mps_region_holds(&seg->region, off, adaptive ? MPS_POOL_ADAPTIVE_HEAD : MPS_POOL_HEAD))) {
         return NULL;
     }
     mps_pool_chunk *c = mps_region_at(&seg->region, off);
     *n = (uint32_t)(mps_load64(&c->stamp) & ((1u << STAMP_SHIFT) - 1));
     bool good = mps_load64(&c->self) == off && *n >= 1 &&
-                (!adaptive || mps_load64(&c->pool) == mps_region_off(&seg->region, p)) &&
-                mps_region_holds(&seg->region, off, mps_pool_chunk_size(p, *n));
+                (!adaptive || mps_load64(&c->pool) == mps_region_off(&seg->region, p));
     return mps_likely(good) ? c : NULL;
 }
 
@@ -172,7 +171,7 @@ static void lay_out(mps_seg *seg, mps_pool *p, mps_off off, uint32_t n)
 /* A new chunk; where there is no room for a whole one, one of a single node. */
 static mps_status add_chunk(mps_tx *tx, mps_pool *p, unsigned list, mps_off *off)
 {
-    if (mps_unlikely(!sane(p))) {
+    if (mps_unlikely(!mps_pool_sane(p))) {
         return MPS_E_CORRUPT;
     }
     uint32_t n = mps_load32(&p->per_chunk);
@@ -324,7 +323,7 @@ static mps_status give_adaptive(mps_tx *tx, mps_pool *p, mps_off node, uint64_t 
     uint32_t n;
     mps_pool_chunk *c = mps_pool_chunk_at(tx->seg, p, off, &n);
     uint64_t used = c != NULL ? mps_load64(&c->used) : 0;
-    if (mps_unlikely(used == 0 || used > n || node < off || node >= off + mps_pool_chunk_size(p, n))) {
+    if (mps_unlikely(used == 0 || used > n || node < off + MPS_POOL_ADAPTIVE_HEAD)) {
         return MPS_E_CORRUPT;
     }
     uint64_t stamp = mps_load64(&p->epoch) << STAMP_SHIFT | n;
