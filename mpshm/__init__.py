@@ -35,6 +35,16 @@ from multiprocessing import (
 from . import _binding as _binding  # first: it loads _types
 from . import context, managers
 from ._version import __version__
+from .allocators import (
+    AdaptivePool,
+    BestFit,
+    CachedAdaptivePool,
+    CachedNodePool,
+    NodePool,
+    PrivateAdaptivePool,
+    PrivateNodePool,
+    SequentialFit,
+)
 from .containers import Dict, List, Namespace
 from .deques import Deque
 from .errors import (
@@ -63,12 +73,16 @@ Value = context.default.Value
 get_context = context.default.get_context
 
 __all__ = [
+    "AdaptivePool",
     "AnonymousSegment",
     "Array",
     "AuthenticationError",
     "Barrier",
+    "BestFit",
     "BoundedSemaphore",
     "BufferTooShort",
+    "CachedAdaptivePool",
+    "CachedNodePool",
     "Condition",
     "Deque",
     "Dict",
@@ -79,9 +93,12 @@ __all__ = [
     "Manager",
     "MpshmError",
     "Namespace",
+    "NodePool",
     "OwnerDiedError",
     "Pipe",
     "Pool",
+    "PrivateAdaptivePool",
+    "PrivateNodePool",
     "Process",
     "ProcessError",
     "Queue",
@@ -97,6 +114,7 @@ __all__ = [
     "SegmentSystemError",
     "SegmentVersionError",
     "Semaphore",
+    "SequentialFit",
     "Set",
     "SimpleQueue",
     "TimeoutError",

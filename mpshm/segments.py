@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 
 from . import _binding
 from ._binding import Identity, Stats
+from .allocators import Allocator, BestFit, SequentialFit, segment_allocator
 from .errors import SegmentClosedError
 
 __all__ = ["AnonymousSegment", "Segment", "Stats", "adopt", "default_segment", "find", "let_go"]
@@ -156,6 +157,11 @@ class Segment:
         return self._identity.max_size
 
     @property
+    def allocator(self) -> type[Allocator]:
+        """How it finds room: BestFit or SequentialFit."""
+        return SequentialFit if _binding.is_sequential(self._address) else BestFit
+
+    @property
     def closed(self) -> bool:
         """Whether it was closed in this process, or shut down for all."""
         return self._closed or _binding.is_closed(self._pointer)
@@ -220,24 +226,32 @@ class AnonymousSegment(Segment):
     """A segment in memory without a name: it lasts as long as a process has it.
 
     Args: `size`, bytes backed by memory at once; `max_size`, bytes it may grow to by itself. None leaves it
-    to the core, which starts small and allows most of the machine's memory.
+    to the core, which starts small and allows most of the machine's memory. `allocator`, BestFit or
+    SequentialFit: how it finds room.
     Raises: TypeError, ValueError for bad sizes; SegmentFullError if the system refuses the memory.
     Source: Boost.Interprocess `managed_shared_memory` over `anonymous_shared_memory`.
     """
 
     __slots__ = ()
 
-    def __init__(self, size: int | None = None, max_size: int | None = None) -> None:
+    def __init__(
+        self,
+        size: int | None = None,
+        max_size: int | None = None,
+        *,
+        allocator: Allocator | type[Allocator] = BestFit,
+    ) -> None:
         first = 0 if size is None else _size(size, "size")
         limit = 0 if max_size is None else _size(max_size, "max_size")
         if 0 < limit < _SMALLEST:
             raise ValueError(f"max_size must be at least {_SMALLEST} bytes, not {limit}")
         if limit and first > limit:
             raise ValueError(f"size ({first}) is larger than max_size ({limit})")
+        kind = segment_allocator(allocator)
         if self._pointer:
             raise ValueError(f"{self._name} is made already")
         let_go()
-        self._hold(_binding.create_anonymous(first, limit))
+        self._hold(_binding.create_anonymous(first, limit, kind))
 
 
 def adopt(address: int) -> AnonymousSegment:

@@ -13,7 +13,8 @@ typedef struct {
     uint32_t processes, slots;
     uint64_t recoveries;
 } mps_stats;
-int mps_seg_create_anonymous(uint64_t size, uint64_t max_size, mps_seg **out);
+int mps_seg_create_with(uint64_t size, uint64_t max_size, uint32_t allocator, mps_seg **out);
+int mps_seg_is_sequential(mps_seg *seg);
 int mps_seg_attach_fd(int fd, const uint8_t *id, mps_seg **out);
 mps_seg *mps_seg_find(const uint8_t *id);
 void mps_seg_retain(mps_seg *seg);

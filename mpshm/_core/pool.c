@@ -480,6 +480,10 @@ mps_status mps_pool_drop(mps_tx *tx, mps_mortal *m, mps_off off, bool *done)
 {
     mps_pool *p = (mps_pool *)m;
     mps_off shared = mps_load64(&p->shared);
+    if (mps_load32(&p->spec.node_bytes) == 0) {
+        *done = true; /* an empty object: nobody has asked for such a pool */
+        return MPS_OK;
+    }
     if (shared != 0) {
         mps_tx_set(tx, &p->shared, 0);
         return mps_object_decref(tx, shared);

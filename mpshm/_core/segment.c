@@ -379,6 +379,11 @@ mps_status mps_seg_shutdown(mps_seg *seg)
     return MPS_OK;
 }
 
+int mps_seg_is_sequential(mps_seg *seg)
+{
+    return seg->sequential;
+}
+
 int mps_seg_is_closed(mps_seg *seg)
 {
     return mps_load32(&seg->control->state) == MPS_STATE_CLOSED;

@@ -85,6 +85,7 @@ void mps_seg_abandon(mps_seg *seg);
 /* Every handle in every process answers MPS_E_CLOSED from now on. */
 mps_status mps_seg_shutdown(mps_seg *seg);
 int mps_seg_is_closed(mps_seg *seg);
+int mps_seg_is_sequential(mps_seg *seg);
 void mps_seg_identity(mps_seg *seg, mps_identity *out);
 mps_status mps_seg_stats(mps_seg *seg, mps_stats *out);
 /* Takes back what dead processes left; returns how many slots, or a negative status. */

@@ -79,6 +79,7 @@ int mpy_value_ready(PyObject *module, mpy_state *state);
 int mpy_namespace_ready(PyObject *module, mpy_state *state);
 int mpy_lock_ready(PyObject *module, mpy_state *state);
 int mpy_raw_ready(PyObject *module, mpy_state *state);
+int mpy_pool_ready(PyObject *module, mpy_state *state);
 int mpy_adder_ready(PyObject *module, mpy_state *state);
 int mpy_array_ready(PyObject *module, mpy_state *state);
 int mpy_queue_ready(PyObject *module, mpy_state *state);
