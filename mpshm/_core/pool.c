@@ -8,7 +8,7 @@
 
 #define OVERHEAD_MAX 20u
 #define DROP_CHUNKS 8u /* that leave a dying pool, or an adaptive one, in one operation */
-#define DROP_ROOM 8u   /* entries of the journal for each */
+#define DROP_ROOM 9u   /* entries of the journal for each */
 
 _Static_assert(DROP_CHUNKS *DROP_ROOM + 16 <= MPS_OUTER, "a step fits into the journal");
 
@@ -225,7 +225,7 @@ static mps_status collect(mps_seg *seg, const mps_pool *p, pieces *ps)
     if (ps->all == NULL) {
         return MPS_E_NOMEM;
     }
-    for (mps_off at = mps_load64(&p->lists[0]); at != 0;) {
+    for (mps_off at = mps_load64(&p->lists[MPS_POOL_ALL]); at != 0;) {
         uint32_t n;
         const mps_pool_chunk *c = mps_pool_chunk_at(seg, p, at, &n);
         if (c == NULL || ps->n == chunks) {
@@ -312,7 +312,7 @@ static mps_status trim_node_pool(mps_tx *tx, mps_pool *p, uint64_t *n)
         if (ps.all[i].free >= ps.all[i].n) {
             st = mps_tx_reserve(tx, MPS_ROOM_NODE);
             if (st == MPS_OK) {
-                st = mps_pool_drop_chunk(tx, p, ps.all[i].off, MPS_POOL_PARTIAL);
+                st = mps_pool_drop_chunk(tx, p, ps.all[i].off);
                 ++*n;
             }
         }
@@ -325,11 +325,22 @@ static mps_status trim_node_pool(mps_tx *tx, mps_pool *p, uint64_t *n)
 static mps_status trim_adaptive(mps_tx *tx, mps_pool *p, uint64_t *n, bool *more)
 {
     mps_status st = MPS_OK;
-    for (uint32_t i = 0; i < DROP_CHUNKS && st == MPS_OK && mps_load64(&p->lists[MPS_POOL_EMPTY]) != 0; i++) {
-        st = mps_pool_drop_chunk(tx, p, mps_load64(&p->lists[MPS_POOL_EMPTY]), MPS_POOL_EMPTY);
-        ++*n;
+    uint64_t left = mps_load64(&p->chunks);
+    mps_off at = mps_load64(&p->lists[MPS_POOL_OPEN]);
+    while (at != 0 && *n < DROP_CHUNKS && mps_load64(&p->n_free_chunks) > 0 && st == MPS_OK) {
+        uint32_t nodes;
+        const mps_pool_chunk *c = mps_pool_chunk_at(tx->seg, p, at, &nodes);
+        if (c == NULL || left-- == 0) {
+            return MPS_E_CORRUPT;
+        }
+        mps_off next = mps_load64(&c->open_next);
+        if (mps_load64(&c->used) == 0) {
+            st = mps_pool_drop_chunk(tx, p, at);
+            ++*n;
+        }
+        at = next;
     }
-    *more = mps_load64(&p->lists[MPS_POOL_EMPTY]) != 0;
+    *more = *n == DROP_CHUNKS;
     return st;
 }
 
@@ -386,38 +397,35 @@ static mps_status list_length(mps_seg *seg, const mps_pool *p, mps_off at, uint6
     return MPS_OK;
 }
 
-/* Calls visit for each chunk in the lists; MPS_E_CORRUPT when they are not as many as the pool says. */
+/* Calls visit for each chunk; MPS_E_CORRUPT when they are not as many as the pool says. */
 static mps_status each_chunk(mps_seg *seg, const mps_pool *p, void *ctx,
                              mps_status (*visit)(void *ctx, const mps_pool *p, mps_pool_chunk *c, mps_off off,
-                                                 uint32_t n, unsigned list))
+                                                 uint32_t n))
 {
     uint64_t chunks = 0, nodes = 0, most = mps_load64(&p->chunks);
     if (most > 0 && !mps_pool_sane(p)) {
         return MPS_E_CORRUPT;
     }
-    for (unsigned list = 0; list < MPS_POOL_LISTS; list++) {
-        for (mps_off at = mps_load64(&p->lists[list]); at != 0; chunks++) {
-            uint32_t n;
-            mps_pool_chunk *c = mps_pool_chunk_at(seg, p, at, &n);
-            if (c == NULL || chunks == most) {
-                return MPS_E_CORRUPT;
-            }
-            nodes += n;
-            mps_status st = visit(ctx, p, c, at, n, list);
-            if (st != MPS_OK) {
-                return st;
-            }
-            at = mps_load64(&c->next);
+    for (mps_off at = mps_load64(&p->lists[MPS_POOL_ALL]); at != 0; chunks++) {
+        uint32_t n;
+        mps_pool_chunk *c = mps_pool_chunk_at(seg, p, at, &n);
+        if (c == NULL || chunks == most) {
+            return MPS_E_CORRUPT;
         }
+        nodes += n;
+        mps_status st = visit(ctx, p, c, at, n);
+        if (st != MPS_OK) {
+            return st;
+        }
+        at = mps_load64(&c->next);
     }
     return chunks == most && nodes == mps_load64(&p->nodes) ? MPS_OK : MPS_E_CORRUPT;
 }
 
-static mps_status add_free(void *ctx, const mps_pool *p, mps_pool_chunk *c, mps_off off, uint32_t n, unsigned list)
+static mps_status add_free(void *ctx, const mps_pool *p, mps_pool_chunk *c, mps_off off, uint32_t n)
 {
     (void)p;
     (void)off;
-    (void)list;
     *(uint64_t *)ctx += n - mps_min64(mps_load64(&c->used), n);
     return MPS_OK;
 }
@@ -489,15 +497,12 @@ mps_status mps_pool_drop(mps_tx *tx, mps_mortal *m, mps_off off, bool *done)
         return mps_object_decref(tx, shared);
     }
     for (uint32_t i = 0; i < DROP_CHUNKS; i++) {
-        unsigned list = 0;
-        while (list < MPS_POOL_LISTS && mps_load64(&p->lists[list]) == 0) {
-            list++;
-        }
-        if (list == MPS_POOL_LISTS) {
+        mps_off chunk = mps_load64(&p->lists[MPS_POOL_ALL]);
+        if (chunk == 0) {
             *done = true;
             return leave_registry(tx, p, off);
         }
-        mps_status st = mps_pool_drop_chunk(tx, p, mps_load64(&p->lists[list]), list);
+        mps_status st = mps_pool_drop_chunk(tx, p, chunk);
         if (st != MPS_OK) {
             return st;
         }
@@ -521,11 +526,29 @@ static mps_status visit_list(mps_seg *seg, const mps_pool *p, mps_off at, uint64
 typedef struct visiting {
     mps_seg *seg;
     mps_visit *v;
+    uint64_t open, empty; /* chunks with a free node, and with no other */
 } visiting;
 
-static mps_status visit_chunk(void *ctx, const mps_pool *p, mps_pool_chunk *c, mps_off off, uint32_t n, unsigned list)
+/* Chunks in the list OPEN; n + 1 when they are more than n, linked wrongly, or one of them has no free node. */
+static uint64_t count_open(mps_seg *seg, const mps_pool *p, uint64_t n)
 {
-    const visiting *w = ctx;
+    uint64_t found = 0;
+    mps_off prev = 0;
+    for (mps_off at = mps_load64(&p->lists[MPS_POOL_OPEN]); at != 0 && found <= n; found++) {
+        uint32_t nodes;
+        const mps_pool_chunk *c = mps_pool_chunk_at(seg, p, at, &nodes);
+        if (c == NULL || mps_load64(&c->used) >= nodes || mps_load64(&c->open_prev) != prev) {
+            return n + 1;
+        }
+        prev = at;
+        at = mps_load64(&c->open_next);
+    }
+    return found;
+}
+
+static mps_status visit_chunk(void *ctx, const mps_pool *p, mps_pool_chunk *c, mps_off off, uint32_t n)
+{
+    visiting *w = ctx;
     mps_status st = w->v->block(w->v, off);
     if (st != MPS_OK || (mps_load32(&p->spec.type) & MPS_POOL_ADAPTIVE) == 0) {
         return st;
@@ -535,10 +558,11 @@ static mps_status visit_chunk(void *ctx, const mps_pool *p, mps_pool_chunk *c, m
     if (st == MPS_OK) {
         st = visit_list(w->seg, p, mps_load64(&c->fresh), &free, w->v);
     }
-    unsigned right = used == 0 ? MPS_POOL_EMPTY : used == n ? MPS_POOL_FULL : MPS_POOL_PARTIAL;
-    if (st == MPS_OK && (used + free != n || list != right)) {
+    if (st == MPS_OK && used + free != n) {
         return w->v->bad(w->v, "a pool's chunk is wrong about how many nodes are free");
     }
+    w->open += used < n;
+    w->empty += used == 0;
     return st;
 }
 
@@ -548,9 +572,12 @@ mps_status mps_pool_visit(mps_seg *seg, mps_off off, mps_visit *v)
     if ((mps_load32(&p->spec.type) & MPS_POOL_CACHED) != 0) {
         return v->ref(v, mps_load64(&p->shared));
     }
-    visiting w = {seg, v};
+    visiting w = {.seg = seg, .v = v};
     uint64_t free = 0;
     mps_status st = each_chunk(seg, p, &w, visit_chunk);
+    if (st == MPS_OK && (mps_load64(&p->n_free_chunks) != w.empty || count_open(seg, p, w.open) != w.open)) {
+        return v->bad(v, "a pool is wrong about its free chunks");
+    }
     if (st == MPS_OK) {
         st = visit_list(seg, p, mps_load64(&p->free), &free, v);
     }
@@ -563,10 +590,9 @@ typedef struct walking {
     void *ctx;
 } walking;
 
-static mps_status walk_chunk(void *ctx, const mps_pool *p, mps_pool_chunk *c, mps_off off, uint32_t n, unsigned list)
+static mps_status walk_chunk(void *ctx, const mps_pool *p, mps_pool_chunk *c, mps_off off, uint32_t n)
 {
     (void)c;
-    (void)list;
     const walking *w = ctx;
     if (mps_alloc_usable(w->seg, off) < mps_pool_chunk_size(p, n)) {
         return MPS_E_CORRUPT;

@@ -3,13 +3,14 @@
  *   root->pools --> pool <--> pool <--> ...                   every pool of the segment, shared or private
  *   pool:    | mps_object | what it is | next prev | free | fresh | lists of chunks | counts |
  *   chunk:   | self | stamp, n | next | prev | node | node | ...                                       a node pool's
- *   chunk:   | self | stamp, n | next | prev | pool | free | fresh | used | node | ... | self | 0 | node | ...    adaptive
+ *   chunk:   | self | stamp, n | next | prev | pool free fresh used next prev | node | ... | self | 0 | node | ...   adaptive
  *            '-- on a multiple of span --------------------------------------------'     '-- on the next one
  *
  *   node pool:      one free list. Chunks stay until mps_pool_trim_chunks.
  *   adaptive pool:  a free list in each chunk. A chunk is aligned to span, and begins each multiple of span with its own offset: so it is
- *                   found from any of its nodes in one step. It stands in the list of chunks that are partly in use, full, or
- *                   free; a free one beyond max_free_chunks goes back to the segment with the node that made it free.
+ *                   found from any of its nodes in one step. Those with a free node are in a list of their own. A chunk of which
+ *                   no node is in use goes back to the segment, if there are more than max_free_chunks, with the node that
+ *                   made it free.
  *   cached pool:    a front. Its nodes are those of the shared pool behind it, to which it refers; it owns none. They pass through the
  *                   lane (slots.h): an entry there names the pool behind, by serial, and lists nodes that are out of
  *                   that pool and in no container. With the process these go back (recover.h). The entry of a pool that has died means
@@ -27,13 +28,13 @@
  * epoch alone is not journaled: it only ever rises, and what it said is over with the operation.
  *
  * Invariants: every node is in use by one container, in one free or fresh list, or in one lane's. Adaptive: used == n - length of
- * free and fresh; in list FULL: used == n, EMPTY: used == 0 < n.
+ * free and fresh; the chunk is in the list OPEN if and only if used < n.
  *
  * Locking: under the guard of the pool's object, after a container's and the references', before the allocator's; to the
  * operation's end. Registry, making and dying: under the references' guard. A lane's entries: by its owner, without.
  * Two pools with nodes in one operation: mps_pool_enter in the order of their offsets.
  *
- * Costs: alloc and free 2 entries of the journal each (node pool); 3 and 4, and 7 where a chunk changes its list (adaptive); 3 each,
+ * Costs: alloc and free 2 entries of the journal each (node pool); 3 and 4, and 2 to 4 where a chunk becomes full or is full no more (adaptive); 3 each,
  * and no lock, through the lane. (One of alloc's is for the node's own link: undone, the node is on its list again, and links on as
  * before, whatever was written there meanwhile.) A chunk of n nodes costs one allocation and n stores. All O(1) but
  * mps_pool_trim_chunks of a node pool: O(n log n).
@@ -63,7 +64,7 @@ typedef struct mps_pool_spec {
     uint32_t max_cached_nodes; /* cached: 1 to MPS_POOL_CACHED_MAX; of one thread at a time */
 } mps_pool_spec;
 
-enum { MPS_POOL_PARTIAL = 0, MPS_POOL_FULL = 1, MPS_POOL_EMPTY = 2, MPS_POOL_LISTS = 3 };
+enum { MPS_POOL_ALL = 0, MPS_POOL_OPEN = 1, MPS_POOL_LISTS = 2 };
 
 typedef struct mps_pool {
     mps_object object;
@@ -76,15 +77,15 @@ typedef struct mps_pool {
     uint64_t shared;                /* cached: offset of the pool behind */
     uint64_t free;                  /* node pool: offset of the first free node; its first word links on */
     uint64_t fresh;                 /* node pool: of those freed lately */
-    uint64_t lists[MPS_POOL_LISTS]; /* offset of the first chunk; a node pool has all in the first list */
-    uint64_t n_free_chunks;         /* adaptive: chunks in list EMPTY */
-    uint64_t chunks;                /* chunks in all lists */
+    uint64_t lists[MPS_POOL_LISTS]; /* offset of the first chunk of all; adaptive: of those with a free node */
+    uint64_t n_free_chunks;         /* adaptive: chunks with no node in use */
+    uint64_t chunks;                /* all of them */
     uint64_t nodes;                 /* nodes in them */
     uint64_t epoch;                 /* how often the guard was taken for nodes */
 } mps_pool;
 
 _Static_assert(sizeof(mps_pool_spec) == 24, "stored");
-_Static_assert(sizeof(mps_pool) == 216, "stored");
+_Static_assert(sizeof(mps_pool) == 208, "stored");
 _Static_assert(offsetof(mps_pool, spec) == 80, "stored");
 _Static_assert(offsetof(mps_pool, next) == 120, "stored");
 _Static_assert(offsetof(mps_pool, lists) == 160, "stored");
@@ -92,17 +93,19 @@ _Static_assert(offsetof(mps_pool, lists) == 160, "stored");
 typedef struct mps_pool_chunk {
     uint64_t self;  /* its own offset; again at each multiple of span in it */
     uint64_t stamp; /* epoch of the last free << 16 | number of nodes */
-    uint64_t next;  /* offset of the next chunk in the list; 0 last */
+    uint64_t next;  /* offset of the next chunk of all; 0 last */
     uint64_t prev;  /* offset of the one before; 0 first */
     /* adaptive only */
     uint64_t pool; /* offset of the pool */
     uint64_t free;
     uint64_t fresh;
-    uint64_t used; /* nodes in use, or in lanes */
+    uint64_t used;      /* nodes in use, or in lanes */
+    uint64_t open_next; /* next and prev of the chunks with a free node */
+    uint64_t open_prev;
 } mps_pool_chunk;
 
 #define MPS_POOL_HEAD 32u          /* bytes of a node pool's chunk before its nodes */
-#define MPS_POOL_ADAPTIVE_HEAD 64u /* of an adaptive one's */
+#define MPS_POOL_ADAPTIVE_HEAD 80u /* of an adaptive one's */
 #define MPS_POOL_SPAN_HEAD 16u     /* and before those of each further span */
 
 _Static_assert(sizeof(mps_pool_chunk) == MPS_POOL_ADAPTIVE_HEAD, "stored");
@@ -159,8 +162,8 @@ mps_status mps_pool_free(mps_tx *tx, mps_off pool, mps_off node);
 /* The same of a cached pool p, `behind` being the shared one. */
 mps_status mps_pool_alloc_cached(mps_tx *tx, const mps_pool *p, mps_off behind, mps_pool *shared, mps_off *node);
 mps_status mps_pool_free_cached(mps_tx *tx, const mps_pool *p, mps_off behind, mps_pool *shared, mps_off node);
-/* A chunk that holds no node in use leaves the pool. */
-mps_status mps_pool_drop_chunk(mps_tx *tx, mps_pool *p, mps_off chunk, unsigned list);
+/* A chunk of which nobody has a node any more leaves the pool. */
+mps_status mps_pool_drop_chunk(mps_tx *tx, mps_pool *p, mps_off chunk);
 
 /* The chunk at an offset read from the segment, of which the head may be looked at: NULL when there can't be one; *n: its nodes, or so it
  * says. */

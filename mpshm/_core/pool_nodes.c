@@ -3,16 +3,15 @@
 #include "racy.h"
 #include "value.h"
 
-#define LOOK_PARTIAL \
-    4u /* chunks looked at for a node that may be taken in this operation, before another one is begun */
-#define LOOK_EMPTY 2u
+#define LOOK 6u /* chunks looked at for a node that may be taken in this operation, before another one is begun */
 #define STAMP_SHIFT 16u
 
-/* Entries of the outer journal, at most: a free links the node (1), changes fresh, stamp and used (3), moves the chunk to another
- * list (6) and counts it (1), takes another out (2), counts it (3) and frees it (1). An allocation of a new chunk: fewer. */
-_Static_assert(1 + 3 + 6 + 1 + 2 + 3 + 1 <= MPS_ROOM_NODE, "a free");
-/* alloc (2), its place (2) and counts (2); links, used, batch (6); another list (6), count (1) */
-_Static_assert(2 + 2 + 2 + 6 + 6 + 1 <= MPS_ROOM_NODE, "an allocation");
+/* Entries of the outer journal, at most: a free links the node (1), changes fresh, stamp and used (3), opens the chunk (4) and counts it
+ * (1), takes it out of two lists (4), counts that (3) and frees it (1). */
+_Static_assert(1 + 3 + 4 + 1 + 4 + 3 + 1 <= MPS_ROOM_NODE, "a free");
+/* A new chunk (2), its places (4) and counts (3); the node's link, free, fresh, the batch's end, used (5); the chunk is full (2), or
+ * free no more (1). What a lane notes besides (8) is in MPS_ROOM_NODE_AFTER. */
+_Static_assert(2 + 4 + 3 + 5 + 2 + 1 <= MPS_ROOM_NODE, "an allocation");
 
 /* ---- chunks ---- */
 
@@ -72,73 +71,78 @@ mps_pool_chunk *mps_pool_chunk_at(mps_seg *seg, const mps_pool *p, mps_off off, 
     return mps_likely(good) ? c : NULL;
 }
 
-static mps_status unlink_chunk(mps_tx *tx, mps_pool *p, const mps_pool_chunk *c, mps_off off, unsigned list)
+/* A chunk's links in a list: next, prev. */
+static uint64_t *links_of(mps_pool_chunk *c, unsigned list)
 {
-    mps_off next = mps_load64(&c->next), prev = mps_load64(&c->prev);
+    return list == MPS_POOL_ALL ? &c->next : &c->open_next;
+}
+
+_Static_assert(offsetof(mps_pool_chunk, prev) == offsetof(mps_pool_chunk, next) + 8, "a pair");
+_Static_assert(offsetof(mps_pool_chunk, open_prev) == offsetof(mps_pool_chunk, open_next) + 8, "a pair");
+
+static mps_status unlink_chunk(mps_tx *tx, mps_pool *p, mps_pool_chunk *c, mps_off off, unsigned list)
+{
+    const uint64_t *own = links_of(c, list);
+    mps_off next = mps_load64(&own[0]), prev = mps_load64(&own[1]);
     uint32_t n;
     mps_pool_chunk *after = next != 0 ? mps_pool_chunk_at(tx->seg, p, next, &n) : NULL;
     mps_pool_chunk *before = prev != 0 ? mps_pool_chunk_at(tx->seg, p, prev, &n) : NULL;
-    uint64_t *link = before != NULL ? &before->next : &p->lists[list];
-    if (mps_unlikely((next != 0 && (after == NULL || mps_load64(&after->prev) != off)) ||
+    uint64_t *link = before != NULL ? links_of(before, list) : &p->lists[list];
+    if (mps_unlikely((next != 0 && (after == NULL || mps_load64(&links_of(after, list)[1]) != off)) ||
                      (prev != 0 && before == NULL) || mps_load64(link) != off)) {
         return MPS_E_CORRUPT;
     }
     mps_tx_set(tx, link, next);
     if (after != NULL) {
-        mps_tx_set(tx, &after->prev, prev);
+        mps_tx_set(tx, &links_of(after, list)[1], prev);
     }
     return MPS_OK;
 }
 
+/* Makes a chunk the first of a list. fresh: nobody knows it yet. */
 static mps_status link_chunk(mps_tx *tx, mps_pool *p, mps_pool_chunk *c, mps_off off, unsigned list, bool fresh)
 {
     mps_off next = mps_load64(&p->lists[list]);
     uint32_t n;
     mps_pool_chunk *after = next != 0 ? mps_pool_chunk_at(tx->seg, p, next, &n) : NULL;
-    if (mps_unlikely(next != 0 && (after == NULL || mps_load64(&after->prev) != 0))) {
+    uint64_t *own = links_of(c, list);
+    if (mps_unlikely(next == off || (next != 0 && (after == NULL || mps_load64(&links_of(after, list)[1]) != 0)))) {
         return MPS_E_CORRUPT;
     }
     if (fresh) {
-        mps_fresh64(&c->next, next);
-        mps_fresh64(&c->prev, 0);
+        mps_fresh64(&own[0], next);
+        mps_fresh64(&own[1], 0);
     } else {
-        mps_tx_set(tx, &c->next, next);
-        mps_tx_set(tx, &c->prev, 0);
+        mps_tx_set(tx, &own[0], next);
+        mps_tx_set(tx, &own[1], 0);
     }
     mps_tx_set(tx, &p->lists[list], off);
     if (after != NULL) {
-        mps_tx_set(tx, &after->prev, off);
+        mps_tx_set(tx, &links_of(after, list)[1], off);
     }
     return MPS_OK;
 }
 
-static mps_status move_chunk(mps_tx *tx, mps_pool *p, mps_pool_chunk *c, mps_off off, unsigned from, unsigned to)
+static void count_free_chunks(mps_tx *tx, mps_pool *p, uint64_t plus)
 {
-    if (from == to) {
-        return MPS_OK;
-    }
-    mps_status st = unlink_chunk(tx, p, c, off, from);
-    if (st == MPS_OK) {
-        st = link_chunk(tx, p, c, off, to, false);
-    }
-    if (st == MPS_OK && (from == MPS_POOL_EMPTY || to == MPS_POOL_EMPTY)) {
-        mps_tx_set(tx, &p->n_free_chunks, mps_load64(&p->n_free_chunks) + (to == MPS_POOL_EMPTY ? 1 : UINT64_MAX));
-    }
-    return st;
+    mps_tx_set(tx, &p->n_free_chunks, mps_load64(&p->n_free_chunks) + plus);
 }
 
-mps_status mps_pool_drop_chunk(mps_tx *tx, mps_pool *p, mps_off off, unsigned list)
+mps_status mps_pool_drop_chunk(mps_tx *tx, mps_pool *p, mps_off off)
 {
     uint32_t n;
-    const mps_pool_chunk *c = mps_pool_chunk_at(tx->seg, p, off, &n);
-    mps_status st = c != NULL ? unlink_chunk(tx, p, c, off, list) : MPS_E_CORRUPT;
+    mps_pool_chunk *c = mps_pool_chunk_at(tx->seg, p, off, &n);
+    mps_status st = c != NULL ? unlink_chunk(tx, p, c, off, MPS_POOL_ALL) : MPS_E_CORRUPT;
+    if (st == MPS_OK && is_adaptive(p) && mps_load64(&c->used) < n) {
+        st = unlink_chunk(tx, p, c, off, MPS_POOL_OPEN);
+    }
     if (st != MPS_OK) {
         return st;
     }
     mps_tx_set(tx, &p->chunks, mps_load64(&p->chunks) - 1);
     mps_tx_set(tx, &p->nodes, mps_load64(&p->nodes) - n);
-    if (list == MPS_POOL_EMPTY) {
-        mps_tx_set(tx, &p->n_free_chunks, mps_load64(&p->n_free_chunks) - 1);
+    if (is_adaptive(p) && mps_load64(&c->used) == 0) {
+        count_free_chunks(tx, p, UINT64_MAX);
     }
     return mps_free(tx, off);
 }
@@ -169,7 +173,7 @@ static void lay_out(mps_seg *seg, mps_pool *p, mps_off off, uint32_t n)
 }
 
 /* A new chunk; where there is no room for a whole one, one of a single node. */
-static mps_status add_chunk(mps_tx *tx, mps_pool *p, unsigned list, mps_off *off)
+static mps_status add_chunk(mps_tx *tx, mps_pool *p, mps_off *off)
 {
     if (mps_unlikely(!mps_pool_sane(p))) {
         return MPS_E_CORRUPT;
@@ -189,10 +193,13 @@ static mps_status add_chunk(mps_tx *tx, mps_pool *p, unsigned list, mps_off *off
     lay_out(tx->seg, p, *off, n);
     mps_tx_set(tx, &p->chunks, mps_load64(&p->chunks) + 1);
     mps_tx_set(tx, &p->nodes, mps_load64(&p->nodes) + n);
-    if (list == MPS_POOL_EMPTY) {
-        mps_tx_set(tx, &p->n_free_chunks, mps_load64(&p->n_free_chunks) + 1);
+    mps_pool_chunk *c = mps_region_at(&tx->seg->region, *off);
+    st = link_chunk(tx, p, c, *off, MPS_POOL_ALL, true);
+    if (st == MPS_OK && is_adaptive(p)) {
+        count_free_chunks(tx, p, 1);
+        st = link_chunk(tx, p, c, *off, MPS_POOL_OPEN, true);
     }
-    return link_chunk(tx, p, mps_region_at(&tx->seg->region, *off), *off, list, true);
+    return st;
 }
 
 /* ---- taking ---- */
@@ -221,11 +228,12 @@ static mps_status cut_list(mps_tx *tx, const mps_pool *p, uint64_t *head, mps_of
 }
 
 /* A chunk with nodes that may be taken now: 0 none. */
-static mps_status find_chunk(mps_tx *tx, mps_pool *p, unsigned list, uint32_t looks, mps_off *found)
+static mps_status find_chunk(mps_tx *tx, mps_pool *p, mps_off *found)
 {
     uint64_t epoch = mps_load64(&p->epoch) << STAMP_SHIFT;
     *found = 0;
-    for (mps_off at = mps_load64(&p->lists[list]); at != 0 && looks > 0; looks--) {
+    mps_off at = mps_load64(&p->lists[MPS_POOL_OPEN]);
+    for (uint32_t i = 0; at != 0 && i < LOOK; i++) {
         uint32_t n;
         const mps_pool_chunk *c = mps_pool_chunk_at(tx->seg, p, at, &n);
         if (c == NULL) {
@@ -235,22 +243,17 @@ static mps_status find_chunk(mps_tx *tx, mps_pool *p, unsigned list, uint32_t lo
             *found = at;
             return MPS_OK;
         }
-        at = mps_load64(&c->next);
+        at = mps_load64(&c->open_next);
     }
     return MPS_OK;
 }
 
 static mps_status take_adaptive(mps_tx *tx, mps_pool *p, uint32_t want, mps_off *first, uint32_t *got)
 {
-    unsigned list = MPS_POOL_PARTIAL;
     mps_off off;
-    mps_status st = find_chunk(tx, p, list, LOOK_PARTIAL, &off);
+    mps_status st = find_chunk(tx, p, &off);
     if (st == MPS_OK && off == 0) {
-        list = MPS_POOL_EMPTY;
-        st = find_chunk(tx, p, list, LOOK_EMPTY, &off);
-    }
-    if (st == MPS_OK && off == 0) {
-        st = add_chunk(tx, p, list, &off);
+        st = add_chunk(tx, p, &off);
     }
     if (st != MPS_OK) {
         return st;
@@ -268,7 +271,10 @@ static mps_status take_adaptive(mps_tx *tx, mps_pool *p, uint32_t want, mps_off 
         return st != MPS_OK ? st : MPS_E_CORRUPT;
     }
     mps_tx_set(tx, &c->used, used + *got);
-    return move_chunk(tx, p, c, off, list, used + *got == n ? MPS_POOL_FULL : MPS_POOL_PARTIAL);
+    if (used == 0) {
+        count_free_chunks(tx, p, UINT64_MAX);
+    }
+    return used + *got == n ? unlink_chunk(tx, p, c, off, MPS_POOL_OPEN) : MPS_OK;
 }
 
 mps_status mps_pool_enter(mps_tx *tx, mps_pool *p)
@@ -300,7 +306,7 @@ mps_status mps_pool_take(mps_tx *tx, mps_off off, mps_pool *p, uint32_t want, mp
     mps_off from = mps_load64(&p->free);
     if (mps_unlikely(from == 0)) {
         mps_off chunk;
-        mps_status st = add_chunk(tx, p, MPS_POOL_PARTIAL, &chunk);
+        mps_status st = add_chunk(tx, p, &chunk);
         if (st != MPS_OK) {
             return st;
         }
@@ -333,13 +339,13 @@ static mps_status give_adaptive(mps_tx *tx, mps_pool *p, mps_off node, uint64_t 
         mps_tx_set(tx, &c->stamp, stamp);
     }
     mps_tx_set(tx, &c->used, used - 1);
-    unsigned from = used == n ? MPS_POOL_FULL : MPS_POOL_PARTIAL;
-    if (mps_likely(used > 1)) {
-        return move_chunk(tx, p, c, off, from, MPS_POOL_PARTIAL);
+    mps_status st = used == n ? link_chunk(tx, p, c, off, MPS_POOL_OPEN, false) : MPS_OK;
+    if (mps_likely(used > 1 || st != MPS_OK)) {
+        return st;
     }
-    mps_status st = move_chunk(tx, p, c, off, from, MPS_POOL_EMPTY);
+    count_free_chunks(tx, p, 1);
     bool many = mps_load64(&p->n_free_chunks) > mps_load32(&p->spec.max_free_chunks);
-    return st == MPS_OK && many ? mps_pool_drop_chunk(tx, p, off, MPS_POOL_EMPTY) : st;
+    return many ? mps_pool_drop_chunk(tx, p, off) : MPS_OK;
 }
 
 mps_status mps_pool_give(mps_tx *tx, mps_pool *p, mps_off node)

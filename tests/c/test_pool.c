@@ -383,7 +383,7 @@ static void test_fuzz(check_rng rng)
         uint64_t fields = (sizeof(mps_pool) - offsetof(mps_pool, spec)) / 8; /* not the guard: it names processes */
         const target targets[] = {{(uint64_t *)(void *)&p->spec, fields},
                                   {(uint64_t *)(void *)&shared->spec, fields},
-                                  {mps_region_at(&seg->region, shared->lists[0]), 30},
+                                  {mps_region_at(&seg->region, shared->lists[MPS_POOL_ALL]), 30},
                                   {(uint64_t *)(void *)seg->body->lanes[MPS_GIL_LANES].pools, 16}};
         for (uint64_t hits = 1 + check_below(&rng, 3); hits > 0; hits--) {
             const target *at = &targets[check_below(&rng, 4)];
