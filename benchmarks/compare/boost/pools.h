@@ -1,6 +1,11 @@
 /* pools.h -- what a pair of allocation and deallocation of a 32-byte node costs, in the core and in Boost.Interprocess.
  *
- * A working set of MPS_BENCH_NODES nodes; each step gives a random one back and takes another. Costs in ns a pair.
+ * Two ways: a working set of MPS_BENCH_NODES nodes, of which each step gives a random one back and takes another; and so many nodes
+ * taken one after the other, then given back in the order in which they were taken. Costs in ns a pair.
+ *
+ * Boost's allocators lock a mutex in each call (but for the private ones). The core's calls are part of an operation, which can be
+ * taken back and survives a kill at any point; it takes the pool's guard as its first lock, or, where the pool needs none (the
+ * segment's allocator, cached pools), that of a container.
  */
 #ifndef MPS_BENCH_POOLS_H
 #define MPS_BENCH_POOLS_H
@@ -24,11 +29,12 @@ enum mps_bench_pool {
     MPS_BENCH_POOLS
 };
 
-/* The core's: one operation, with its locks, journal and commit, for each pair. */
+/* A working set; of the core, one operation for each pair. */
 double mps_bench_pool_core(enum mps_bench_pool which, uint64_t pairs);
-/* The same with an operation of its own for each allocation and each deallocation. */
-double mps_bench_pool_core_apart(enum mps_bench_pool which, uint64_t pairs);
 double mps_bench_pool_boost(enum mps_bench_pool which, uint64_t pairs);
+/* All taken, all given back; of the core, one operation for each call. */
+double mps_bench_pool_core_fill(enum mps_bench_pool which, uint64_t pairs);
+double mps_bench_pool_boost_fill(enum mps_bench_pool which, uint64_t pairs);
 
 #ifdef __cplusplus
 }

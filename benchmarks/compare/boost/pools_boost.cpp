@@ -33,14 +33,10 @@ template <class Allocator> void give(Allocator &a, const typename Allocator::poi
     a.deallocate_one(p);
 }
 
-template <class Allocator> double run(uint64_t pairs)
-{
-    const std::string name = "mpshm-bench-" + std::to_string(::getpid());
-    bip::shared_memory_object::remove(name.c_str());
-    double each = 0;
+/* A random node back and another one. */
+template <class Allocator> struct replace {
+    static double run(Allocator &allocator, uint64_t pairs)
     {
-        bip::managed_shared_memory segment(bip::create_only, name.c_str(), 64u << 20);
-        Allocator allocator(segment.get_segment_manager());
         std::vector<typename Allocator::pointer> nodes;
         for (unsigned i = 0; i < MPS_BENCH_NODES; i++) {
             nodes.push_back(take(allocator));
@@ -56,27 +52,69 @@ template <class Allocator> double run(uint64_t pairs)
             p = take(allocator);
         }
         std::chrono::duration<double, std::nano> spent = std::chrono::steady_clock::now() - start;
-        each = spent.count() / static_cast<double>(pairs);
         for (auto &p : nodes) {
             give(allocator, p);
         }
+        return spent.count() / static_cast<double>(pairs);
+    }
+};
+
+/* All, and all back. */
+template <class Allocator> struct fill {
+    static double run(Allocator &allocator, uint64_t pairs)
+    {
+        std::vector<typename Allocator::pointer> nodes(MPS_BENCH_NODES);
+        uint64_t rounds = pairs / MPS_BENCH_NODES;
+        auto start = std::chrono::steady_clock::now();
+        for (uint64_t round = 0; round < rounds; round++) {
+            for (auto &p : nodes) {
+                p = take(allocator);
+            }
+            for (auto &p : nodes) {
+                give(allocator, p);
+            }
+        }
+        std::chrono::duration<double, std::nano> spent = std::chrono::steady_clock::now() - start;
+        return spent.count() / static_cast<double>(rounds * MPS_BENCH_NODES);
+    }
+};
+
+template <class Allocator, template <class> class Way> double run(uint64_t pairs)
+{
+    const std::string name = "mpshm-bench-" + std::to_string(::getpid());
+    bip::shared_memory_object::remove(name.c_str());
+    double each = 0;
+    {
+        bip::managed_shared_memory segment(bip::create_only, name.c_str(), 64u << 20);
+        Allocator allocator(segment.get_segment_manager());
+        each = Way<Allocator>::run(allocator, pairs);
     }
     bip::shared_memory_object::remove(name.c_str());
     return each;
+}
+
+template <template <class> class Way> double run_one(enum mps_bench_pool which, uint64_t pairs)
+{
+    switch (which) {
+    case MPS_BENCH_PLAIN: return run<bip::allocator<node, manager>, Way>(pairs);
+    case MPS_BENCH_NODE: return run<bip::node_allocator<node, manager>, Way>(pairs);
+    case MPS_BENCH_PRIVATE_NODE: return run<bip::private_node_allocator<node, manager>, Way>(pairs);
+    case MPS_BENCH_CACHED_NODE: return run<bip::cached_node_allocator<node, manager>, Way>(pairs);
+    case MPS_BENCH_ADAPTIVE: return run<bip::adaptive_pool<node, manager>, Way>(pairs);
+    case MPS_BENCH_PRIVATE_ADAPTIVE: return run<bip::private_adaptive_pool<node, manager>, Way>(pairs);
+    case MPS_BENCH_CACHED_ADAPTIVE: return run<bip::cached_adaptive_pool<node, manager>, Way>(pairs);
+    default: return 0;
+    }
 }
 
 } // namespace
 
 extern "C" double mps_bench_pool_boost(enum mps_bench_pool which, uint64_t pairs)
 {
-    switch (which) {
-    case MPS_BENCH_PLAIN: return run<bip::allocator<node, manager>>(pairs);
-    case MPS_BENCH_NODE: return run<bip::node_allocator<node, manager>>(pairs);
-    case MPS_BENCH_PRIVATE_NODE: return run<bip::private_node_allocator<node, manager>>(pairs);
-    case MPS_BENCH_CACHED_NODE: return run<bip::cached_node_allocator<node, manager>>(pairs);
-    case MPS_BENCH_ADAPTIVE: return run<bip::adaptive_pool<node, manager>>(pairs);
-    case MPS_BENCH_PRIVATE_ADAPTIVE: return run<bip::private_adaptive_pool<node, manager>>(pairs);
-    case MPS_BENCH_CACHED_ADAPTIVE: return run<bip::cached_adaptive_pool<node, manager>>(pairs);
-    default: return 0;
-    }
+    return run_one<replace>(which, pairs);
+}
+
+extern "C" double mps_bench_pool_boost_fill(enum mps_bench_pool which, uint64_t pairs)
+{
+    return run_one<fill>(which, pairs);
 }
