@@ -35,6 +35,16 @@ from multiprocessing import (
 from . import _binding as _binding  # first: it loads _types
 from . import context, managers
 from ._version import __version__
+from .allocators import (
+    AdaptivePool,
+    BestFit,
+    CachedAdaptivePool,
+    CachedNodePool,
+    NodePool,
+    PrivateAdaptivePool,
+    PrivateNodePool,
+    SequentialFit,
+)
 from .containers import Dict, List, Namespace
 from .deques import Deque
 from .errors import (
@@ -70,12 +80,16 @@ Value = context.default.Value
 get_context = context.default.get_context
 
 __all__ = [
+    "AdaptivePool",
     "AnonymousSegment",
     "Array",
     "AuthenticationError",
     "Barrier",
+    "BestFit",
     "BoundedSemaphore",
     "BufferTooShort",
+    "CachedAdaptivePool",
+    "CachedNodePool",
     "Condition",
     "Deque",
     "Dict",
@@ -93,9 +107,12 @@ __all__ = [
     "MpshmError",
     "MultiMap",
     "Namespace",
+    "NodePool",
     "OwnerDiedError",
     "Pipe",
     "Pool",
+    "PrivateAdaptivePool",
+    "PrivateNodePool",
     "Process",
     "ProcessError",
     "Queue",
@@ -111,6 +128,7 @@ __all__ = [
     "SegmentSystemError",
     "SegmentVersionError",
     "Semaphore",
+    "SequentialFit",
     "Set",
     "SimpleQueue",
     "SortedSet",

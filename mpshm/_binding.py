@@ -29,6 +29,7 @@ __all__ = [
     "identity",
     "in_use",
     "is_closed",
+    "is_sequential",
     "recover",
     "release",
     "shutdown",
@@ -122,11 +123,14 @@ def _ok(status: int, tried: str, object: str) -> int:
     return status
 
 
-def create_anonymous(size: int, max_size: int) -> int:
-    """Make a segment in memory without a name; 0 asks for a default. Returns its address."""
+def create_anonymous(size: int, max_size: int, allocator: int = 0) -> int:
+    """Make a segment in memory without a name; 0 asks for a default, `allocator` 1 for sequential fit.
+
+    Returns its address.
+    """
     out = ffi.new("mps_seg **")
     try:
-        _ok(lib.mps_seg_create_anonymous(size, max_size, out), "create", "a segment in anonymous memory")
+        _ok(lib.mps_seg_create_with(size, max_size, allocator, out), "create", "a segment in anonymous memory")
     except SegmentFullError as full:
         raise SegmentFullError.because(
             "cannot create a segment in anonymous memory: the system refused the memory",
@@ -176,6 +180,11 @@ def in_use(
 def shutdown(address: int, name: str) -> None:
     """End the segment for every process: whatever is asked of it from now on is refused."""
     _ok(lib.mps_seg_shutdown(_pointer(address)), "shut down", name)
+
+
+def is_sequential(address: int) -> bool:
+    """Whether the segment was made with sequential fit."""
+    return bool(lib.mps_seg_is_sequential(_pointer(address)))
 
 
 def is_closed(address: int) -> bool:

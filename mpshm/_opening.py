@@ -45,6 +45,7 @@ NEW: Final = 2
 READ: Final = 4
 COPY: Final = 8
 FILE: Final = 16
+SEQUENTIAL: Final = 32
 
 _SLICE = 0.1  # seconds
 
@@ -182,10 +183,10 @@ def unlink(path: str, what: str) -> bool:
     return True
 
 
-def create_heap(size: int, max_size: int, address: int) -> int:
+def create_heap(size: int, max_size: int, allocator: int, address: int) -> int:
     """Make a segment in private memory."""
     out = ffi.new("mps_seg **")
-    status = lib.mps_seg_create_heap(size, max_size, address, out)
+    status = lib.mps_seg_create_heap(size, max_size, allocator, address, out)
     if status == _BUSY:
         raise _open_error(status, 0, "a segment in private memory", "", 0, address, None, 0)
     _ok(status, "create", "a segment in private memory")

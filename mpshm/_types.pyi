@@ -342,6 +342,25 @@ class Names(Handle):
     def keys(self) -> list[str | bytes]: ...
     def items(self) -> list[tuple[str | bytes, Handle]]: ...
 
+class Pool(Handle):
+    @classmethod
+    def _for(
+        cls,
+        segment: Segment,
+        type: int,
+        node_bytes: int,
+        nodes_per_chunk: int,
+        max_free_chunks: int,
+        overhead_percent: int,
+        max_cached_nodes: int,
+        /,
+    ) -> Self: ...
+    @property
+    def _spec(self) -> tuple[int, int, int, int, int, int]: ...
+    def _count(self) -> tuple[int, int, int, int, int]: ...
+    def deallocate_free_chunks(self) -> int: ...
+    def deallocate_cache(self) -> None: ...
+
 @disjoint_base
 class Adder:
     acquire: Any

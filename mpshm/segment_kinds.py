@@ -10,6 +10,7 @@ from operator import index
 from typing import ClassVar
 
 from . import _binding, _opening, _types, segments
+from .allocators import Allocator, BestFit, segment_allocator
 from .errors import SegmentNotFoundError
 from .segments import Segment
 
@@ -109,10 +110,13 @@ class _Named(Segment):
         permissions: object,
         address: object,
         timeout: float | None,
+        allocator: Allocator | type[Allocator] = BestFit,
         segment_id: bytes | None = None,
     ) -> None:
         given, path = self._path_of(name)
         how = _FLAGS[_mode_of(mode)] | self._extra
+        if segment_allocator(allocator):
+            how |= _opening.SEQUENTIAL
         if not how & _opening.NEW and size is not None:
             raise ValueError(f"size is for a new segment; mode {mode!r} opens one that is there")
         first, limit = segments._sizes(size, max_size)
@@ -145,7 +149,7 @@ class _Named(Segment):
         if found is not None:
             return found
         segment = cls.__new__(cls)
-        segment._open_it(path, mode, None, None, permissions, None, None, segment_id)
+        segment._open_it(path, mode, None, None, permissions, None, None, segment_id=segment_id)
         return segment
 
     def _way(self) -> tuple[object, ...] | None:
@@ -229,8 +233,9 @@ class ManagedSharedMemory(_Named):
         permissions: int = 0o600,
         address: int | None = None,
         timeout: float | None = None,
+        allocator: Allocator | type[Allocator] = BestFit,
     ) -> None:
-        self._open_it(name, mode, size, max_size, permissions, address, timeout)
+        self._open_it(name, mode, size, max_size, permissions, address, timeout, allocator)
 
     @classmethod
     def _path_of(cls, name: object) -> tuple[str, str]:
@@ -267,8 +272,9 @@ class ManagedMappedFile(_Named):
         permissions: int = 0o600,
         address: int | None = None,
         timeout: float | None = None,
+        allocator: Allocator | type[Allocator] = BestFit,
     ) -> None:
-        self._open_it(path, mode, size, max_size, permissions, address, timeout)
+        self._open_it(path, mode, size, max_size, permissions, address, timeout, allocator)
 
     @classmethod
     def _path_of(cls, name: object) -> tuple[str, str]:
@@ -340,12 +346,13 @@ class ManagedHeapMemory(_Private):
         *,
         max_size: int | None = None,
         address: int | None = None,
+        allocator: Allocator | type[Allocator] = BestFit,
     ) -> None:
         first, limit = segments._sizes(size, max_size)
-        where = _address_of(address)
+        where, fit = _address_of(address), segment_allocator(allocator)
         self._begin()
         self._mode = "x"
-        self._hold(_opening.create_heap(first, limit, where))
+        self._hold(_opening.create_heap(first, limit, fit, where))
 
     @classmethod
     def from_bytes(cls, data: object, *, max_size: int | None = None) -> ManagedHeapMemory:

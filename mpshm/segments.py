@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 from . import _binding, _opening, _types
 from ._binding import Identity, Stats
 from .allocations import Allocations
+from .allocators import Allocator, BestFit, SequentialFit, segment_allocator
 from .errors import SegmentClosedError
 from .named import Named
 
@@ -148,6 +149,11 @@ class Segment(Named, Allocations):
                 f"{self._name} was closed in this process", advice="Use it before close(), or attach to it again"
             )
         return self._pointer
+
+    @property
+    def allocator(self) -> type[Allocator]:
+        """How it finds room: BestFit or SequentialFit."""
+        return SequentialFit if _binding.is_sequential(self._address) else BestFit
 
     @property
     def _open(self) -> int:
@@ -313,7 +319,8 @@ class AnonymousSegment(Segment):
     """A segment in memory without a name: it lasts as long as a process has it.
 
     Args: `size`, bytes backed by memory at once; `max_size`, bytes it may grow to by itself. None leaves it
-    to the core, which starts small and allows most of the machine's memory.
+    to the core, which starts small and allows most of the machine's memory. `allocator`, BestFit or
+    SequentialFit: how it finds room.
     Raises: TypeError, ValueError for bad sizes; SegmentFullError if the system refuses the memory.
     Source: Boost.Interprocess `managed_shared_memory` over `anonymous_shared_memory`.
     """
@@ -322,10 +329,17 @@ class AnonymousSegment(Segment):
 
     backing = "memfd"
 
-    def __init__(self, size: int | None = None, max_size: int | None = None) -> None:
+    def __init__(
+        self,
+        size: int | None = None,
+        max_size: int | None = None,
+        *,
+        allocator: Allocator | type[Allocator] = BestFit,
+    ) -> None:
         first, limit = _sizes(size, max_size)
+        kind = segment_allocator(allocator)
         self._begin()
-        self._hold(_binding.create_anonymous(first, limit))
+        self._hold(_binding.create_anonymous(first, limit, kind))
 
 
 def adopt(address: int) -> Segment:

@@ -23,12 +23,13 @@ typedef struct {
     uint32_t processes, slots;
     uint64_t recoveries;
 } mps_stats;
-int mps_seg_create_anonymous(uint64_t size, uint64_t max_size, mps_seg **out);
+int mps_seg_create_with(uint64_t size, uint64_t max_size, uint32_t allocator, mps_seg **out);
+int mps_seg_is_sequential(mps_seg *seg);
 int mps_seg_attach_fd(int fd, const uint8_t *id, mps_seg **out);
 int mps_seg_open(mps_opening *o, mps_seg **out);
 int mps_seg_unlink(const char *path);
 int mps_seg_flush(mps_seg *seg);
-int mps_seg_create_heap(uint64_t size, uint64_t max_size, uint64_t address, mps_seg **out);
+int mps_seg_create_heap(uint64_t size, uint64_t max_size, uint32_t allocator, uint64_t address, mps_seg **out);
 int mps_seg_load(const void *bytes, uint64_t size, uint64_t max_size, bool readonly, mps_seg **out);
 int mps_seg_extent(mps_seg *seg, uint64_t *size);
 int mps_seg_save(mps_seg *seg, void *to, uint64_t size);

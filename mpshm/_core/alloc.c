@@ -246,6 +246,12 @@ mps_status mps_alloc(mps_tx *tx, uint64_t nbytes, mps_off *block)
     return MPS_OK;
 }
 
+mps_status mps_alloc_span(mps_tx *tx, uint64_t nbytes, uint64_t align, mps_off *block)
+{
+    mps_assert(align >= MPS_CHUNK_ALIGN && align <= MPS_ALIGN_MAX && (align & (align - 1)) == 0);
+    return alloc_large(tx, nbytes, align, block);
+}
+
 mps_status mps_alloc_aligned(mps_tx *tx, uint64_t nbytes, uint64_t align, mps_off *block)
 {
     if (align < MPS_CHUNK_ALIGN || align > MPS_PAGE || (align & (align - 1)) != 0) {
@@ -302,6 +308,32 @@ mps_status mps_alloc_extend(mps_tx *tx, mps_off block, uint64_t nbytes, uint64_t
     return MPS_OK;
 }
 
+mps_status mps_alloc_shrink(mps_tx *tx, mps_off block, uint64_t nbytes)
+{
+    uint64_t size;
+    if (mps_chunk_used(tx->seg, block - MPS_CHUNK_HEAD, &size) == NULL || nbytes > size - MPS_CHUNK_HEAD) {
+        return MPS_E_CORRUPT;
+    }
+    uint64_t least = mps_max64(mps_round_up(nbytes + MPS_CHUNK_HEAD, MPS_CHUNK_ALIGN), MPS_CHUNK_MIN);
+    if (size - least >= MPS_CHUNK_MIN) {
+        mps_tx_note(tx, MPS_UNDO_FIT, block, least);
+        tx->has_frees = true;
+    }
+    return MPS_OK;
+}
+
+mps_status mps_alloc_many(mps_tx *tx, const uint64_t *sizes, uint64_t n, mps_off *blocks)
+{
+    mps_status st = MPS_OK;
+    for (uint64_t i = 0; i < n && st == MPS_OK; i++) {
+        st = mps_tx_room(tx, 2);
+        if (st == MPS_OK) {
+            st = mps_alloc(tx, sizes[i], &blocks[i]);
+        }
+    }
+    return st;
+}
+
 /* ---- hooks ---- */
 
 /* How many chunks the bytes of a run that is given back are in just now; 0 when they don't add up. */
@@ -326,7 +358,8 @@ static mps_status undo_alloc(mps_tx *tx, mps_off chunk, uint64_t bytes)
     return count > 0 ? give_entry(tx, chunk, bytes, count) : MPS_E_CORRUPT;
 }
 
-static mps_status undo_extend(mps_tx *tx, mps_off chunk, uint64_t size)
+/* Cuts the block behind a journal's last entry, and takes the entry off. */
+static mps_status cut_entry(mps_tx *tx, mps_off chunk, uint64_t size)
 {
     mps_status st = mps_tx_lock(tx, guard_of(tx));
     if (st != MPS_OK) {
@@ -358,7 +391,7 @@ mps_status mps_alloc_undo(mps_tx *tx, const mps_undo *entry)
     mps_off block = block_of(entry);
     switch (entry->where & MPS_UNDO_KIND) {
     case MPS_UNDO_ALLOC: return undo_alloc(tx, block - MPS_CHUNK_HEAD, entry->old);
-    case MPS_UNDO_EXTEND: return undo_extend(tx, block - MPS_CHUNK_HEAD, entry->old);
+    case MPS_UNDO_EXTEND: return cut_entry(tx, block - MPS_CHUNK_HEAD, entry->old);
     case MPS_UNDO_CACHED: return undo_cached(tx, block, entry->old);
     default: return MPS_E_CORRUPT;
     }
@@ -371,6 +404,9 @@ mps_status mps_alloc_free_entry(mps_tx *tx, const mps_undo *entry)
     uint64_t size;
     if (mps_unlikely(mps_chunk_used(tx->seg, chunk, &size) == NULL)) {
         return MPS_E_CORRUPT;
+    }
+    if (mps_unlikely((entry->where & MPS_UNDO_KIND) == MPS_UNDO_FIT && entry->old != 0)) {
+        return cut_entry(tx, chunk, entry->old);
     }
     if ((entry->where & MPS_UNDO_KIND) == MPS_UNDO_FREE && size <= MPS_SMALL + MPS_CHUNK_HEAD) {
         uint32_t class = (uint32_t)((size - MPS_CHUNK_MIN) / MPS_CHUNK_ALIGN);
@@ -619,7 +655,7 @@ mps_status mps_alloc_zero_free(mps_tx *tx)
     return tend(tx, false);
 }
 
-mps_status mps_alloc_shrink(mps_tx *tx)
+mps_status mps_alloc_give_back(mps_tx *tx)
 {
     mps_status st = tend(tx, true);
     if (st == MPS_OK) {

@@ -5,7 +5,7 @@
  * one gives blocks back. Larger blocks go to that allocator directly.
  *
  * A block's payload is aligned to 16 bytes. A chunk is its payload and 8 bytes of head before it.
- * An allocation adds at most two entries to the outer journal, a free or an extension one.
+ * An allocation adds at most two entries to the outer journal, a free, an extension or a cut one.
  * All of these are called inside an operation that holds a guard already (journal.h, rule 1), except where said.
  */
 #ifndef MPS_ALLOC_H
@@ -16,6 +16,7 @@
 #define MPS_CHUNK_HEAD 8u
 #define MPS_CHUNK_ALIGN 16u
 #define MPS_CHUNK_MIN 32u
+#define MPS_ALIGN_MAX 65536u
 #define MPS_SMALL (MPS_CHUNK_MIN + (MPS_CLASSES - 1) * MPS_CHUNK_ALIGN - MPS_CHUNK_HEAD) /* 520 */
 
 typedef struct mps_alloc_stats {
@@ -31,11 +32,18 @@ typedef struct mps_alloc_stats {
 mps_status mps_alloc(mps_tx *tx, uint64_t nbytes, mps_off *block);
 /* The same, aligned to a power of two of 16 to 4096; never from a cache. */
 mps_status mps_alloc_aligned(mps_tx *tx, uint64_t nbytes, uint64_t align, mps_off *block);
+/* The same for a power of two up to MPS_ALIGN_MAX. */
+mps_status mps_alloc_span(mps_tx *tx, uint64_t nbytes, uint64_t align, mps_off *block);
 /* Frees a block when the operation commits. MPS_E_CORRUPT when it can't be one. */
 mps_status mps_free(mps_tx *tx, mps_off block);
 /* Makes a block longer in place, to at least nbytes, at best to wanted bytes: MPS_E_NOTFOUND when the neighbour is
  * taken. */
 mps_status mps_alloc_extend(mps_tx *tx, mps_off block, uint64_t nbytes, uint64_t wanted);
+/* Makes a block shorter in place, to nbytes at least, when the operation commits; it is neither freed nor made longer in the same
+ * operation any more. What is too little to be of use stays. */
+mps_status mps_alloc_shrink(mps_tx *tx, mps_off block, uint64_t nbytes);
+/* n blocks of the sizes given, all or none: MPS_E_FULL, and the caller aborts. Asks for room in the journal itself. */
+mps_status mps_alloc_many(mps_tx *tx, const uint64_t *sizes, uint64_t n, mps_off *blocks);
 /* Bytes that the block's owner may use; 0 when it can't be a block in use. */
 uint64_t mps_alloc_usable(mps_seg *seg, mps_off block);
 /* Room for that many more entries in the outer journal, even beyond max_size for the operation's length: MPS_E_FULL when there is
@@ -55,7 +63,7 @@ void mps_alloc_trim(mps_tx *tx);
 /* Where blocks end; 0 when the bytes there don't say so. */
 uint64_t mps_alloc_end(const mps_seg *seg);
 /* Gives the memory of free chunks back to the system, and takes free chunks off the arena's end. An operation of its own. */
-mps_status mps_alloc_shrink(mps_tx *tx);
+mps_status mps_alloc_give_back(mps_tx *tx);
 /* Overwrites what free chunks have held with zeros. An operation of its own, which lets go of the guard now and then. */
 mps_status mps_alloc_zero_free(mps_tx *tx);
 

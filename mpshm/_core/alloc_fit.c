@@ -1,6 +1,6 @@
 #include "alloc_fit.h"
 
-#include "alloc_bins.h"
+#include "alloc_order.h"
 
 #define BATCH_MIN ((uint64_t)64 << 10) /* memory asked for at a time, at least */
 #define BATCH_MAX ((uint64_t)2 << 20)
@@ -77,12 +77,12 @@ static mps_status put_free(mps_tx *tx, mps_fit *fit, const piece *f, unsigned fr
         mps_tx_set_inner(tx, &c->hole, f->hole);
         mps_tx_set_inner(tx, &c->hole_end, f->hole_end);
     }
-    return mps_bins_add(tx, fit, c, f->at, f->size, (fresh & FRESH_LINKS) != 0);
+    return mps_order_add(tx, fit, c, f->at, f->size, (fresh & FRESH_LINKS) != 0);
 }
 
 static mps_status take_out(mps_tx *tx, mps_fit *fit, const piece *f)
 {
-    return mps_bins_remove(tx, fit, mps_region_at(&tx->seg->region, f->at), f->at, f->size);
+    return mps_order_remove(tx, fit, mps_region_at(&tx->seg->region, f->at), f->at, f->size);
 }
 
 /* What is fresh of the rest of a free chunk, split off behind its first n bytes. */
@@ -172,7 +172,7 @@ mps_status mps_fit_take(mps_tx *tx, uint64_t size, uint64_t align, mps_off *chun
     mps_fit *fit = mps_fit_of(seg);
     uint64_t enough = align > MPS_CHUNK_ALIGN ? size + align + MPS_CHUNK_ALIGN : size;
     mps_off found = 0;
-    mps_status st = mps_bins_best(seg, fit, enough, &found);
+    mps_status st = mps_order_find(seg, fit, enough, &found);
     if (st != MPS_OK) {
         return st;
     }
@@ -554,6 +554,6 @@ mps_status mps_fit_format(mps_seg *seg, mps_off end)
     c->head = size | MPS_PINUSE;
     *word_at(seg, first + size - 8) = size;
     *word_at(seg, end - MPS_CHUNK_HEAD) = MPS_CINUSE;
-    mps_bins_begin(fit, c, first, size);
+    mps_order_begin(seg, fit, c, first, size);
     return MPS_OK;
 }

@@ -1,8 +1,8 @@
-/* alloc_fit.h -- the allocator behind the caches: best fit, neighbours joined at once.
+/* alloc_fit.h -- the allocator behind the caches: best fit, or sequential fit, neighbours joined at once.
  *
  *   arena:   | 8 bytes | chunk | chunk | ... | chunk | fence 8 |                    up to `end`
  *   chunk:   | head : 8 | payload ... |                          head: size (a multiple of 16) + the flags below
- *   free:    | head : 8 | links (alloc_bins.h) ... | size : 8 |
+ *   free:    | head : 8 | links (alloc_order.h) ... | size : 8 |
  *
  * Invariants: sizes add up to the fence. No two free chunks are neighbours. PINUSE of a chunk == CINUSE of the one
  * before it. The last 8 bytes of a free chunk repeat its size, so that the chunk behind it finds its beginning. The
@@ -23,7 +23,7 @@
  * bytes for M bytes in blocks of 1 to n units; first fit keeps to about M log2(n), best fit has contrived sequences of
  * nearly M n (Robson 1974, 1977). On programs' real sequences best fit is the better of the two (Wilson et al. 1995).
  *
- * Costs: take and give O(1) up to 16 KiB, O(log size) above, see alloc_bins.h; grow, and what asks the system for
+ * Costs: take and give O(1) up to 16 KiB, O(log size) above, see alloc_bins.h (sequential fit: alloc_seq.h); grow, and what asks the system for
  * memory, a system call.
  */
 #ifndef MPS_ALLOC_FIT_H
@@ -44,11 +44,14 @@
 
 typedef struct mps_fit {
     mps_guard guard;
-    uint64_t end;                           /* offset behind the fence */
-    uint64_t used;                          /* bytes of chunks in use, those in lane caches included */
-    uint64_t blocks;                        /* chunks in use, those in lane caches included */
-    uint64_t holes;                         /* bytes of all holes */
-    uint64_t large_map;                     /* bit i: large[i] is not 0 */
+    uint64_t end;    /* offset behind the fence */
+    uint64_t used;   /* bytes of chunks in use, those in lane caches included */
+    uint64_t blocks; /* chunks in use, those in lane caches included */
+    uint64_t holes;  /* bytes of all holes */
+    union {
+        uint64_t large_map; /* best fit, as all that follows: bit i: large[i] is not 0 */
+        uint64_t seq_first; /* sequential fit: offset of the first free chunk; 0 none */
+    };
     uint64_t small_top;                     /* bit i: small_map[i] is not 0 */
     uint64_t small_map[MPS_FIT_LISTS / 64]; /* bit i: small[i] is not 0 */
     uint64_t large[MPS_FIT_TRIES];          /* offset of a trie's root; 0 none */

@@ -1,6 +1,6 @@
 #include <stdio.h>
 
-#include "alloc_bins.h"
+#include "alloc_order.h"
 
 typedef struct walk {
     mps_seg *seg;
@@ -104,7 +104,7 @@ static void in_bins(void *ctx, mps_off chunk, uint64_t size)
 static mps_status compare(walk *w, const mps_fit *fit)
 {
     const char *why = "";
-    mps_status st = mps_bins_walk(w->seg, fit, w->n_free, in_bins, w, &why);
+    mps_status st = mps_order_walk(w->seg, fit, w->n_free, in_bins, w, &why);
     if (st != MPS_OK) {
         return bad(w, why, 0);
     }
@@ -195,7 +195,7 @@ mps_status mps_alloc_stats_get(mps_seg *seg, mps_alloc_stats *out)
     uint64_t free = used < capacity ? capacity - used : 0;
     uint64_t holes = mps_min64(mps_load64(&fit->holes), free);
     *out = (mps_alloc_stats){.used = used - cached, .free = free - holes, .holes = holes, .cached = cached};
-    out->largest_free = mps_min64(mps_bins_largest(seg, fit), out->free);
+    out->largest_free = mps_min64(mps_order_largest(seg, fit), out->free);
     uint64_t blocks = mps_load64(&fit->blocks);
     out->blocks = blocks - mps_min64(s.blocks, blocks);
     return MPS_OK;

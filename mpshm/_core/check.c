@@ -6,6 +6,7 @@
 #include "lock.h"
 #include "names.h"
 #include "os.h"
+#include "pool.h"
 #include "raw.h"
 #include "recover.h"
 
@@ -176,6 +177,9 @@ static mps_status visit_slot(checker *c, uint32_t slot)
         if (st == MPS_OK) {
             st = mps_alloc_walk_cache(seg, lane, on_cached, c);
         }
+        if (st == MPS_OK) {
+            st = mps_pools_visit_lane(seg, lane, &c->visit);
+        }
     }
     return st;
 }
@@ -253,6 +257,10 @@ static mps_status run(checker *c)
 {
     mps_seg *seg = c->seg;
     mps_status st = mps_alloc_walk(seg, on_chunk, c, c->why, c->why_size);
+    if (st == MPS_OK) {
+        st = mps_pools_walk(seg, on_chunk, c);
+        st = st == MPS_E_CORRUPT ? bad(&c->visit, "a pool's chunks are damaged") : st;
+    }
     for (uint32_t slot = 0; slot < seg->n_slots && st == MPS_OK; slot++) {
         st = visit_slot(c, slot);
     }

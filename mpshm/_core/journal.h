@@ -39,7 +39,8 @@ enum {
     MPS_UNDO_CACHED = 4, /* where: a block taken from the lane's cache; old: its class */
     MPS_UNDO_SHIFT = 5,  /* where: an array of 16-byte elements being shifted; old: the index reached */
     MPS_UNDO_PART = 6,   /* second half of SHIFT, below it: where: bound << 3; old: distance, signed */
-    MPS_UNDO_FIT = 7,    /* where: a block to give to the allocator, not the cache, once committed */
+    MPS_UNDO_FIT =
+        7, /* where: a block to give to the allocator, not the cache, once committed; old not 0: all but so many bytes */
 };
 
 /* The build that measures what crash safety costs (-DMPS_NO_JOURNAL) has neither journal nor lists of guards held. */
@@ -61,6 +62,7 @@ struct mps_tx {
     uint32_t lane_index;
     uint32_t token; /* in whose name locks are taken: ours, or a dead process's while we recover it */
     uint32_t n_held;
+    uint16_t pools; /* what this operation has done with the lane's caches of nodes (pool_cache.c) */
     mps_door door;
     bool has_frees; /* the outer journal has FREE or FIT entries */
     bool foreign;   /* the lane is a dead process's, or we are leaving: its caches are nobody's guess */
@@ -103,6 +105,7 @@ static inline mps_status mps_tx_begin(mps_seg *seg, mps_tx *tx, mps_door door)
     tx->lane_index = lane;
     tx->token = seg->token;
     tx->n_held = 0;
+    tx->pools = 0;
     tx->door = door;
     tx->has_frees = tx->foreign = tx->left = tx->trim = tx->urgent = tx->reading = false;
     return MPS_OK;

@@ -4,6 +4,7 @@
 #include "names.h"
 #include "numbers.h"
 #include "raw.h"
+#include "pool.h"
 #include "deque.h"
 #include "ring.h"
 #include "cond.h"
@@ -62,6 +63,7 @@ static const mps_kind kinds[] = {
     {MPS_KIND_MULTI_MAP, "multimap", sizeof(mps_tree), mps_tree_drop, mps_tree_visit},
     {MPS_KIND_SORTED_SET, "sorted set", sizeof(mps_tree), mps_tree_drop, mps_tree_visit},
     {MPS_KIND_TREE_NODE, "body of a map", 64, mps_tree_body_drop, mps_tree_body_visit},
+    {MPS_KIND_POOL, "pool", sizeof(mps_pool), mps_pool_drop, mps_pool_visit},
     {MPS_KIND_RING_CHUNK, "part of a queue", 64, mps_ring_chunk_drop, mps_ring_chunk_visit},
     {MPS_KIND_VECTOR, "vector", sizeof(mps_typed), mps_typed_drop, mps_typed_visit},
     {MPS_KIND_LINKED_LIST, "linked list", sizeof(mps_linked), mps_linked_drop, mps_linked_visit},

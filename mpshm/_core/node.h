@@ -1,4 +1,4 @@
-/* node.h -- where containers that consist of nodes get them: the segment's own allocator, or a pool.
+/* node.h -- where containers that consist of nodes get them: the segment's own allocator, or a pool (pool.h).
  *
  * A container keeps the offset of its pool, which it counts as a reference, or 0 for the segment's own allocator. All its nodes
  * come from there and go back there.
@@ -14,12 +14,14 @@
 
 #include "object.h"
 
-#define MPS_ROOM_NODE 2u /* journal entries that one of these may add */
+#define MPS_ROOM_NODE \
+    20u /* journal entries that one of these may add; each asks for so many itself, and MPS_ROOM_NODE_AFTER more */
+#define MPS_ROOM_NODE_AFTER 8u
 
 /* A node of nbytes, its content undefined. Every node of one container has the same size. */
 mps_status mps_node_alloc(mps_tx *tx, mps_off pool, uint64_t nbytes, mps_off *node);
 mps_status mps_node_free(mps_tx *tx, mps_off pool, mps_off node);
-/* One reference of a container's to its pool (0: nothing to do). */
+/* One reference of a container's to its pool (0: nothing to do). Its nodes it reports by v->block, whatever pool they are from. */
 mps_status mps_node_visit_pool(mps_off pool, mps_visit *v);
 
 #endif

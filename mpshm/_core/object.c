@@ -154,6 +154,7 @@ mps_status mps_limbo_drain(mps_tx *tx)
 void mps_object_drain(mps_tx *tx)
 {
     if (mps_limbo_drain(tx) == MPS_OK) {
+        mps_pools_trim(tx);
         mps_alloc_trim(tx);
     }
 }

@@ -91,10 +91,12 @@ typedef struct mps_root {
     uint64_t objects;     /* objects alive (blobs included) */
     uint64_t tokens;      /* offset of the first token; 0 none */
     uint64_t names;       /* offset of the table of names, one reference; 0 none yet, never 0 again */
-    uint64_t reserved[2];
+    uint64_t reserved;
+    uint64_t pools; /* offset of the first pool (pool.h); 0 none */
 } mps_root;
 
 _Static_assert(sizeof(mps_root) == 64, "stored");
+_Static_assert(offsetof(mps_root, pools) == 56, "stored");
 
 static inline mps_root *mps_seg_root(const mps_seg *seg)
 {
@@ -147,6 +149,11 @@ mps_status mps_hold_take(mps_tx *tx, mps_off off);
 mps_status mps_hold_give(mps_tx *tx, mps_off off);
 /* Lets go of all that the lane holds. An operation of its own. */
 mps_status mps_hold_drop(mps_tx *tx);
+
+/* What the lane keeps of pools' nodes (pool_cache.c, floor 6): after an operation, too many of them; all of them, when the lane's owner
+ * leaves or is dead. Operations of their own. */
+void mps_pools_trim(mps_tx *tx);
+mps_status mps_pools_flush(mps_tx *tx);
 
 /* Takes dying blocks of the lane apart until none is left. Operations of their own. */
 mps_status mps_limbo_drain(mps_tx *tx);

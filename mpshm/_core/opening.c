@@ -168,6 +168,7 @@ static mps_status make_in(mps_opening *o, mps_seg *seg, int fd)
     uint64_t size = o->size, most = o->max_size;
     mps_status st = mps_sizes(&size, &most, file ? mps_max64(FILE_MAX, mps_default_max()) : mps_default_max());
     mps_header h = mps_header_plan(file ? FILE_SLOTS : SHARED_SLOTS, st == MPS_OK ? most : MPS_PAGE);
+    h.allocator = has(o, MPS_OPEN_SEQUENTIAL) ? MPS_SEQUENTIAL_FIT : MPS_BEST_FIT;
     if (st == MPS_OK) {
         st = mps_header_name(&h);
     }

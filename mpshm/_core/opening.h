@@ -25,11 +25,12 @@
 
 #include "segment.h"
 
-#define MPS_OPEN_OLD 1u   /* one that is there */
-#define MPS_OPEN_NEW 2u   /* one that is not */
-#define MPS_OPEN_READ 4u  /* for reading only */
-#define MPS_OPEN_COPY 8u  /* a private copy */
-#define MPS_OPEN_FILE 16u /* on a disk; else in shared memory, where no symbolic link is followed */
+#define MPS_OPEN_OLD 1u         /* one that is there */
+#define MPS_OPEN_NEW 2u         /* one that is not */
+#define MPS_OPEN_READ 4u        /* for reading only */
+#define MPS_OPEN_COPY 8u        /* a private copy */
+#define MPS_OPEN_SEQUENTIAL 32u /* a new one has MPS_SEQUENTIAL_FIT */
+#define MPS_OPEN_FILE 16u       /* on a disk; else in shared memory, where no symbolic link is followed */
 
 #define MPS_WHY_BYTES 256u
 

@@ -119,6 +119,9 @@ static mps_status empty_slot(mps_seg *seg, uint32_t slot, uint32_t token)
         mps_tx tx;
         st = mps_tx_adopt_lane(seg, &tx, slot, i, token);
         if (st == MPS_OK) {
+            st = mps_pools_flush(&tx);
+        }
+        if (st == MPS_OK) {
             st = mps_alloc_flush(&tx, 0);
         }
     }

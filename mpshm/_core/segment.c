@@ -38,8 +38,14 @@ static mps_status map_new(mps_seg *seg, mps_header *h, uint64_t size, bool may_s
 
 mps_status mps_seg_create_anonymous(uint64_t size, uint64_t max_size, mps_seg **out)
 {
+    return mps_seg_create_with(size, max_size, MPS_BEST_FIT, out);
+}
+
+mps_status mps_seg_create_with(uint64_t size, uint64_t max_size, uint32_t allocator, mps_seg **out)
+{
     bool may_shrink = max_size == 0;
     mps_status st = mps_sizes(&size, &max_size, mps_default_max());
+    st = st == MPS_OK && allocator > MPS_SEQUENTIAL_FIT ? MPS_E_INVAL : st;
     if (st != MPS_OK) {
         return st;
     }
@@ -48,6 +54,7 @@ mps_status mps_seg_create_anonymous(uint64_t size, uint64_t max_size, mps_seg **
         return MPS_E_NOMEM;
     }
     mps_header h = mps_header_plan(DEFAULT_SLOTS, max_size);
+    h.allocator = allocator;
     st = mps_header_name(&h);
     if (st == MPS_OK) {
         st = map_new(seg, &h, size, may_shrink);
@@ -183,6 +190,11 @@ mps_status mps_seg_shutdown(mps_seg *seg)
     return MPS_OK;
 }
 
+int mps_seg_is_sequential(mps_seg *seg)
+{
+    return seg->sequential;
+}
+
 int mps_seg_is_closed(mps_seg *seg)
 {
     const mps_control *control = seg->watched != NULL ? seg->watched : seg->control;
@@ -256,7 +268,7 @@ mps_status mps_seg_shrink(mps_seg *seg)
     if (st != MPS_OK) {
         return st;
     }
-    st = mps_alloc_shrink(&tx);
+    st = mps_alloc_give_back(&tx);
     mps_tx_end(&tx);
     return st;
 }

@@ -17,6 +17,9 @@
 #define MPS_VERSION 3u
 #define MPS_HEADER_BYTES (3u * MPS_PAGE)
 
+/* How a segment finds room (alloc_order.h): chosen when it is made, a constant then. */
+enum { MPS_BEST_FIT = 0, MPS_SEQUENTIAL_FIT = 1 };
+
 typedef struct mps_header {
     uint64_t magic;
     uint32_t version;
@@ -27,18 +30,20 @@ typedef struct mps_header {
     uint64_t slots, bodies, body_stride, arena; /* offsets; body_stride bytes */
     uint32_t n_slots;
     uint32_t owner_uid;
+    uint32_t allocator; /* MPS_BEST_FIT or MPS_SEQUENTIAL_FIT */
+    uint32_t reserved_constant;
     uint64_t checksum; /* of all above */
     uint32_t dirty;    /* of a file: 1: somebody has changed it since all of it was last on the disk (opening.h) */
     uint32_t reserved32;
     uint8_t boot[16]; /* then: in which run of the machine that was */
-    uint64_t reserved[17];
+    uint64_t reserved[16];
     mps_control control; /* at 256 */
     mps_root root;       /* at 320 */
     uint8_t fit[];       /* at 384: the allocator's state */
 } mps_header;
 
-_Static_assert(offsetof(mps_header, dirty) == 96, "stored");
-_Static_assert(offsetof(mps_header, boot) == 104, "stored");
+_Static_assert(offsetof(mps_header, dirty) == 104, "stored");
+_Static_assert(offsetof(mps_header, boot) == 112, "stored");
 _Static_assert(offsetof(mps_header, control) == 256, "stored");
 _Static_assert(offsetof(mps_header, root) == 320, "stored");
 _Static_assert(offsetof(mps_header, fit) == 384, "stored");
@@ -71,15 +76,18 @@ typedef struct mps_stats {
 
 /* A segment in a memory file that no name leads to. size, max_size: bytes, 0 for the defaults. */
 mps_status mps_seg_create_anonymous(uint64_t size, uint64_t max_size, mps_seg **out);
+/* The same with a choice of MPS_BEST_FIT or MPS_SEQUENTIAL_FIT. */
+mps_status mps_seg_create_with(uint64_t size, uint64_t max_size, uint32_t allocator, mps_seg **out);
 /* Attaches to the segment in a file; fd stays the caller's. id (16 bytes, or NULL) must be its id: MPS_E_FOREIGN otherwise. A process
  * attaches once: a second time gives the same mps_seg. MPS_E_VERSION, MPS_E_CORRUPT, MPS_E_PERM, MPS_E_CLOSED, MPS_E_SLOTS. */
 mps_status mps_seg_attach_fd(int fd, const uint8_t *id, mps_seg **out);
 /* A segment in the caller's memory (64-byte aligned, kept until after release): format it, or use what is there. */
 mps_status mps_seg_adopt(void *buffer, uint64_t size, bool format, mps_seg **out);
+mps_status mps_seg_adopt_with(void *buffer, uint64_t size, bool format, uint32_t allocator, mps_seg **out);
 /* The same of memory that must not be written to. */
 mps_status mps_seg_adopt_readonly(const void *buffer, uint64_t size, mps_seg **out);
 /* A segment in private memory; address as in mps_region_open_at. */
-mps_status mps_seg_create_heap(uint64_t size, uint64_t max_size, uint64_t address, mps_seg **out);
+mps_status mps_seg_create_heap(uint64_t size, uint64_t max_size, uint32_t allocator, uint64_t address, mps_seg **out);
 /* A copy, in private memory, of the segment whose bytes are given: one of its own, with its own id. max_size 0: as it was. readonly:
  * of what may not be changed afterwards. */
 mps_status mps_seg_load(const void *bytes, uint64_t size, uint64_t max_size, bool readonly, mps_seg **out);
@@ -95,6 +103,7 @@ void mps_seg_abandon(mps_seg *seg);
 /* Every handle in every process answers MPS_E_CLOSED from now on. */
 mps_status mps_seg_shutdown(mps_seg *seg);
 int mps_seg_is_closed(mps_seg *seg);
+int mps_seg_is_sequential(mps_seg *seg);
 void mps_seg_identity(mps_seg *seg, mps_identity *out);
 mps_status mps_seg_stats(mps_seg *seg, mps_stats *out);
 /* Takes back what dead processes left; returns how many slots, or a negative status. */

@@ -53,11 +53,11 @@ mps_status mps_header_validate(const mps_header *h, const uint8_t *id)
         return MPS_E_VERSION;
     }
     uint64_t heads = (uint64_t)h->n_slots * sizeof(mps_slot_head);
-    bool sane = h->checksum == mps_header_checksum(h) && h->n_slots >= 1 && h->n_slots <= MPS_MAX_SLOTS &&
-                h->slots == MPS_HEADER_BYTES && h->bodies >= h->slots + heads && h->bodies < (uint64_t)1 << 40 &&
-                h->body_stride >= sizeof(mps_slot_body) && h->body_stride < (uint64_t)1 << 24 &&
-                (h->bodies & 63) == 0 && (h->body_stride & 63) == 0 && (h->arena & 63) == 0 &&
-                h->arena >= h->bodies + h->n_slots * h->body_stride && h->max_file > h->arena &&
+    bool sane = h->allocator <= MPS_SEQUENTIAL_FIT && h->checksum == mps_header_checksum(h) && h->n_slots >= 1 &&
+                h->n_slots <= MPS_MAX_SLOTS && h->slots == MPS_HEADER_BYTES && h->bodies >= h->slots + heads &&
+                h->bodies < (uint64_t)1 << 40 && h->body_stride >= sizeof(mps_slot_body) &&
+                h->body_stride < (uint64_t)1 << 24 && (h->bodies & 63) == 0 && (h->body_stride & 63) == 0 &&
+                (h->arena & 63) == 0 && h->arena >= h->bodies + h->n_slots * h->body_stride && h->max_file > h->arena &&
                 h->max_file <= (uint64_t)1 << 46;
     if (!sane) {
         return MPS_E_CORRUPT;
@@ -79,6 +79,7 @@ void mps_seg_bind(mps_seg *seg, const mps_header *constants)
     seg->body_stride = constants->body_stride;
     seg->arena = constants->arena;
     seg->max_end = constants->max_file;
+    seg->sequential = constants->allocator == MPS_SEQUENTIAL_FIT;
     seg->seed = constants->seed;
     memcpy(seg->id, constants->id, sizeof(seg->id));
     seg->users = 1;

@@ -41,7 +41,7 @@ static mps_status map_heap(mps_seg *seg, mps_header *h, uint64_t size, bool may_
     }
 }
 
-mps_status mps_seg_create_heap(uint64_t size, uint64_t max_size, uint64_t address, mps_seg **out)
+mps_status mps_seg_create_heap(uint64_t size, uint64_t max_size, uint32_t allocator, uint64_t address, mps_seg **out)
 {
     bool may_shrink = max_size == 0;
     mps_status st = mps_sizes(&size, &max_size, mps_default_max());
@@ -50,6 +50,7 @@ mps_status mps_seg_create_heap(uint64_t size, uint64_t max_size, uint64_t addres
         return st != MPS_OK ? st : MPS_E_NOMEM;
     }
     mps_header h = mps_header_plan(HEAP_SLOTS, max_size);
+    h.allocator = allocator;
     st = mps_header_name(&h);
     if (st == MPS_OK) {
         st = map_heap(seg, &h, h.arena + size, may_shrink, address);
@@ -232,8 +233,14 @@ static bool is_copy(const mps_seg *seg, const mps_header *h)
 
 mps_status mps_seg_adopt(void *buffer, uint64_t size, bool format, mps_seg **out)
 {
+    return mps_seg_adopt_with(buffer, size, format, MPS_BEST_FIT, out);
+}
+
+mps_status mps_seg_adopt_with(void *buffer, uint64_t size, bool format, uint32_t allocator, mps_seg **out)
+{
     mps_header h = mps_header_plan(size < ADOPTED_LARGE ? 1 : ADOPTED_SLOTS, 0);
     mps_status st = MPS_OK;
+    h.allocator = allocator;
     if (format) {
         st = size < h.arena + MPS_SIZE_MIN ? MPS_E_INVAL : mps_header_name(&h);
         h.max_file = size;

@@ -44,6 +44,16 @@ typedef struct mps_undo {
     uint64_t old;   /* what stood there, or what the kind says */
 } mps_undo;
 
+/* Nodes of a pool that a lane keeps at hand: pool.h. */
+typedef struct mps_lane_pool {
+    uint64_t serial; /* the pool's; 0: empty */
+    uint64_t where;  /* number of nodes << 48 | offset of the pool */
+    uint64_t free;   /* offset of the first node; its first word links on */
+    uint64_t fresh;  /* of those freed lately */
+} mps_lane_pool;
+
+#define MPS_LANE_POOLS 4u
+
 typedef struct mps_lane {
     uint64_t ctl;             /* phase, count of inner and of outer entries: journal.h */
     uint64_t held[MPS_HELD];  /* offsets of the guards being taken, held or released; 0 none */
@@ -53,7 +63,7 @@ typedef struct mps_lane {
     uint64_t spill_entries;   /* capacity of that block, in entries */
     uint64_t reserved[4];
     uint64_t cache[MPS_CLASSES]; /* offset of the first cached block of each class; its first word links on */
-    uint64_t reserved2[16];
+    mps_lane_pool pools[MPS_LANE_POOLS];
     mps_undo inner[MPS_INNER]; /* the allocation that is going on */
     mps_undo outer[MPS_OUTER]; /* the operation that is going on */
 } mps_lane;
@@ -80,6 +90,8 @@ typedef struct mps_slot_body {
 _Static_assert(sizeof(mps_undo) == 16, "stored");
 _Static_assert(sizeof(mps_lane) == 4096, "stored");
 _Static_assert(offsetof(mps_lane, cache) == 128, "stored");
+_Static_assert(sizeof(mps_lane_pool) == 32, "stored");
+_Static_assert(offsetof(mps_lane, pools) == 384, "stored");
 _Static_assert(offsetof(mps_lane, inner) == 512, "stored");
 _Static_assert(offsetof(mps_lane, outer) == 1536, "stored");
 _Static_assert(sizeof(mps_slot_head) == 64, "stored");
@@ -143,6 +155,7 @@ struct mps_seg {
     uint64_t slots, bodies, body_stride;
     mps_off arena;   /* where blocks begin */
     mps_off max_end; /* where they end at the latest, but for journals (region.reserve) */
+    bool sequential; /* a constant too: free chunks are kept by address, not by size (alloc_order.h) */
     uint64_t seed;   /* of all hashes in this segment */
     uint8_t id[16];
     int live_fd;                /* the open file description that holds our liveness lock; -1 for an adopted buffer */

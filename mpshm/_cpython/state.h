@@ -84,6 +84,7 @@ int mpy_lock_ready(PyObject *module, mpy_state *state);
 int mpy_raw_ready(PyObject *module, mpy_state *state);
 int mpy_raw_alloc_ready(PyObject *module, mpy_state *state);
 int mpy_names_ready(PyObject *module, mpy_state *state);
+int mpy_pool_ready(PyObject *module, mpy_state *state);
 int mpy_adder_ready(PyObject *module, mpy_state *state);
 int mpy_array_ready(PyObject *module, mpy_state *state);
 int mpy_typed_ready(PyObject *module, mpy_state *state);

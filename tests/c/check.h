@@ -78,6 +78,11 @@ static inline check_rng check_seed(uint64_t usual)
 
 /* ---- segments ---- */
 
+/* How new segments find room: a program that is to be run for both is included in another one that says so. */
+#ifndef CHECK_ALLOCATOR
+#define CHECK_ALLOCATOR MPS_BEST_FIT
+#endif
+
 /* Memory for a segment to be adopted in; nbytes in all, of which the header and the slots take about 260 KiB. */
 static inline void *check_buffer(uint64_t nbytes)
 {
@@ -90,7 +95,14 @@ static inline void *check_buffer(uint64_t nbytes)
 static inline mps_seg *check_adopt(void *buffer, uint64_t nbytes, bool format)
 {
     mps_seg *seg = NULL;
-    CHECK_OK(mps_seg_adopt(buffer, nbytes, format, &seg));
+    CHECK_OK(mps_seg_adopt_with(buffer, nbytes, format, CHECK_ALLOCATOR, &seg));
+    return seg;
+}
+
+static inline mps_seg *check_create(uint64_t size, uint64_t max_size)
+{
+    mps_seg *seg = NULL;
+    CHECK_OK(mps_seg_create_with(size, max_size, CHECK_ALLOCATOR, &seg));
     return seg;
 }
 

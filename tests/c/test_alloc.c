@@ -401,8 +401,7 @@ static uint64_t backed(const mps_seg *seg)
  * memory. */
 static void test_memory_returns(check_rng rng)
 {
-    mps_seg *seg = NULL;
-    CHECK_OK(mps_seg_create_anonymous(256 * KIB, 128 * MIB, &seg));
+    mps_seg *seg = check_create(256 * KIB, 128 * MIB);
     uint64_t around = memory_of(seg) - backed(seg);
     uint32_t n = 0;
     static mps_off blocks[4096];
@@ -442,8 +441,7 @@ static void test_memory_returns(check_rng rng)
 
 static void test_growing(void)
 {
-    mps_seg *seg = NULL;
-    CHECK_OK(mps_seg_create_anonymous(64 * KIB, 16 * MIB, &seg));
+    mps_seg *seg = check_create(64 * KIB, 16 * MIB);
     uint64_t around = memory_of(seg) - backed(seg);
     uint64_t before = mps_fit_of(seg)->end;
     CHECK_OK(mps_seg_grow(seg, MIB));
@@ -472,8 +470,7 @@ static void test_growing(void)
  * which is answered like a refusal by the system. */
 static void test_refused_memory(void)
 {
-    mps_seg *seg = NULL;
-    CHECK_OK(mps_seg_create_anonymous(64 * KIB, 128 * MIB, &seg));
+    mps_seg *seg = check_create(64 * KIB, 128 * MIB);
     mps_tx tx;
     mps_off large, small, block;
     check_begin(seg, &tx);
@@ -511,8 +508,7 @@ static void test_refused_memory(void)
 /* Where the system gives no more than is needed, that is enough. */
 static void test_growing_by_little(void)
 {
-    mps_seg *seg = NULL;
-    CHECK_OK(mps_seg_create_anonymous(2 * MIB, 128 * MIB, &seg));
+    mps_seg *seg = check_create(2 * MIB, 128 * MIB);
     struct rlimit usual, small;
     CHECK(getrlimit(RLIMIT_FSIZE, &usual) == 0);
     small = usual;

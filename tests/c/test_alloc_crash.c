@@ -108,6 +108,27 @@ static void op_extend(mps_tx *tx)
     mps_tx_set(tx, &d->blocks[0], 0);
 }
 
+static void op_shrink(mps_tx *tx)
+{
+    directory *d = directory_of(tx->seg, place);
+    CHECK_OK(mps_alloc_shrink(tx, d->blocks[15], 1000));
+    put(tx, 1, 1500, 0);
+    CHECK_OK(mps_alloc_shrink(tx, d->blocks[17], 16000));
+    CHECK_OK(mps_alloc_shrink(tx, d->blocks[8], 40));
+    mps_tx_set(tx, &d->blocks[0], 0);
+}
+
+static void op_many(mps_tx *tx)
+{
+    static const uint64_t sizes[] = {40, 700, 40, 100, 5000, 16};
+    directory *d = directory_of(tx->seg, place);
+    mps_off blocks[6];
+    CHECK_OK(mps_alloc_many(tx, sizes, 6, blocks));
+    for (uint32_t i = 0; i < 6; i++) {
+        mps_tx_set(tx, &d->blocks[i], blocks[i]);
+    }
+}
+
 static void op_long(mps_tx *tx)
 {
     directory *d = directory_of(tx->seg, place);
@@ -160,6 +181,10 @@ static const operation operations[] = {
     {"free large, taken back", op_free_large, ABORT},
     {"extend", op_extend, COMMIT},
     {"extend, taken back", op_extend, ABORT},
+    {"shrink", op_shrink, COMMIT},
+    {"shrink, taken back", op_shrink, ABORT},
+    {"many", op_many, COMMIT},
+    {"many, taken back", op_many, ABORT},
     {"long", op_long, COMMIT},
     {"long, taken back", op_long, ABORT},
     {"much", op_much, COMMIT},
@@ -217,6 +242,7 @@ static void furnish(mps_seg *seg)
     for (uint32_t i = 8; i < 14; i++) {
         d->blocks[i] = new_block(seg, 100);
     }
+    mps_off early = new_block(seg, 40 * KIB); /* for what first fit takes besides: the holes below stay as they are */
     d->data = new_block(seg, WORDS * 8);
     static const uint64_t sizes[ENTRIES] = {[14] = 900,   [15] = 3000, [16] = 1500, [17] = 18000,
                                             [18] = 17000, [19] = 600,  [20] = 3000};
@@ -229,6 +255,11 @@ static void furnish(mps_seg *seg)
         d->blocks[i] = 0;
     }
     d->blocks[20] = last;
+    if (CHECK_ALLOCATOR == MPS_SEQUENTIAL_FIT) {
+        drop_block(seg, early);
+    } else {
+        d->blocks[21] = early;
+    }
 }
 
 /* Some blocks in the caches of the attachment that is going to die. */
@@ -443,8 +474,7 @@ static void test_growing(void)
 {
     bool died = true;
     for (uint64_t n = 1; died; n += GROW_STEP) {
-        mps_seg *seg = NULL;
-        CHECK_OK(mps_seg_create_anonymous(64 * KIB, 64 * MIB, &seg));
+        mps_seg *seg = check_create(64 * KIB, 64 * MIB);
         furnish(seg);
         uint64_t around = memory_of(seg) + mps_fit_of(seg)->holes - mps_fit_of(seg)->end;
         died = kill_child(seg, n);

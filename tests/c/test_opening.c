@@ -132,7 +132,7 @@ static void test_address(void)
     mps_seg *seg = NULL, *other = NULL;
     CHECK_OK(mps_seg_open(&o, &seg));
     CHECK((uint64_t)(uintptr_t)seg->region.base == o.address);
-    CHECK_STATUS(mps_seg_create_heap(0, 8 << 20, o.address, &other), MPS_E_BUSY);
+    CHECK_STATUS(mps_seg_create_heap(0, 8 << 20, MPS_BEST_FIT, o.address, &other), MPS_E_BUSY);
     o.how = MPS_OPEN_OLD;
     o.address += (uint64_t)1 << 40;
     CHECK_STATUS(mps_seg_open(&o, &other), MPS_E_BUSY);
@@ -182,7 +182,7 @@ static void test_files_of_others(void)
 static void test_bytes(void)
 {
     mps_seg *heap = NULL, *again = NULL, *reader = NULL;
-    CHECK_OK(mps_seg_create_heap(64 << 10, 16 << 20, 0, &heap));
+    CHECK_OK(mps_seg_create_heap(64 << 10, 16 << 20, MPS_BEST_FIT, 0, &heap));
     const void *base = heap->region.base;
     uint64_t serial = 0, size = 0;
     mps_off off = a_table(heap, &serial);
@@ -269,7 +269,7 @@ static void test_keeping_house(void)
 {
     check_rng rng = check_seed(20260101);
     mps_seg *seg = NULL;
-    CHECK_OK(mps_seg_create_heap(0, 16 << 20, 0, &seg));
+    CHECK_OK(mps_seg_create_heap(0, 16 << 20, MPS_SEQUENTIAL_FIT, 0, &seg));
     keep_house(seg, &rng);
     mps_seg_release(seg);
     seg = open_it(MPS_OPEN_NEW);

@@ -27,7 +27,7 @@ C_FLOORS = {
     4: "object refs reader token recover segment",
     5: "value order",
     6: (
-        "names node table vector cell numbers raw adder mutex kinds check deque ring event sem waitq cond "
+        "names node pool table vector cell numbers raw adder mutex kinds check deque ring event sem waitq cond "
         "barrier tree span typed linked text opening"
     ),
 }
