@@ -95,7 +95,7 @@ static void key_value(uint64_t key, uint64_t value)
     thing_value(&t.w, &v, value);
 }
 
-static void row(uint64_t first, uint64_t n)
+static void numbers_from(uint64_t first, uint64_t n)
 {
     for (uint64_t i = 0; i < n; i++) {
         thing_value(&t.w, &things[i], first + i);
@@ -233,7 +233,7 @@ static void op_update(mps_seg *seg)
 {
     static thing keys[48];
     static mps_enc key_encs[48];
-    row(16 * 40, 48);
+    numbers_from(16 * 40, 48);
     for (uint64_t i = 0; i < 48; i++) {
         thing_key(&t.w, &keys[i], i % 2 == 0 ? i / 2 % FULL : 16 * 2000 + i);
         key_encs[i] = keys[i].enc;
@@ -333,13 +333,13 @@ static void op_remove(mps_seg *seg)
 static void assign(mps_seg *seg, mps_slice slice, uint64_t n)
 {
     uint64_t found;
-    row(16 * 50 + 4, n);
+    numbers_from(16 * 50 + 4, n);
     CHECK_OK(mps_vector_assign(seg, door, t.list, slice, encs, n, &found));
 }
 
 static void op_extend(mps_seg *seg)
 {
-    row(16 * 50, 50);
+    numbers_from(16 * 50, 50);
     CHECK_OK(mps_vector_extend(seg, door, t.list, encs, 50));
 }
 
@@ -403,7 +403,7 @@ static void op_clear_list(mps_seg *seg)
 static void op_replace_list(mps_seg *seg)
 {
     const mps_vector *list = mps_region_at(&seg->region, t.list);
-    row(16 * 60, 20);
+    numbers_from(16 * 60, 20);
     CHECK_OK(mps_vector_replace(seg, door, t.list, encs, 20, list->object.guard.seq));
 }
 
