@@ -380,7 +380,7 @@ static void test_busy(void)
     CHECK_OK(mps_deque_len(w.seg, door, deque, &n));
     CHECK(n == 2);
     d->object.user.thread--;
-    CHECK_OK(mps_userlock_release(w.seg, &d->object.user, true));
+    CHECK_OK(mps_userlock_release(w.seg, MPS_DOOR_FREE, &d->object.user, true));
     mps_ref_drop(w.seg, door, deque);
     world_end(&w);
 }
