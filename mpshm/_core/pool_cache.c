@@ -9,10 +9,9 @@
 
 #define COUNT_SHIFT 48u
 #define OFF_MASK (((uint64_t)1 << COUNT_SHIFT) - 1)
-#define BATCH 16u /* nodes that an empty cache takes at once */
-#define GIVE 5u   /* nodes that go back in one operation */
+#define BATCH 32u /* nodes that an empty cache takes at once */
+#define GIVE 64u  /* nodes that go back in one operation */
 
-_Static_assert(GIVE *MPS_ROOM_NODE + 8 <= MPS_OUTER, "they go back within the lane's own journal");
 _Static_assert(MPS_POOL_CACHED_MAX < 1u << (64 - COUNT_SHIFT), "a count fits");
 
 static uint64_t count_of(uint64_t where)
@@ -85,14 +84,15 @@ mps_status mps_pool_alloc_cached(mps_tx *tx, const mps_pool *p, mps_off behind, 
         mps_status st = mps_tx_reserve(tx, MPS_ROOM_NODE + MPS_ROOM_NODE_AFTER);
         return st == MPS_OK ? refill(tx, p, behind, shared, e, node) : st;
     }
-    const uint64_t *word = mps_pool_word(tx->seg, shared, first);
+    uint64_t *word = mps_pool_word(tx->seg, shared, first);
     uint64_t where = mps_load64(&e->where);
     if (mps_unlikely(word == NULL || count_of(where) == 0)) {
         return MPS_E_CORRUPT;
     }
-    mps_tx_log(tx, word); /* whoever gets it writes over its link, without a journal */
-    mps_tx_set(tx, &e->free, mps_load64(word));
-    mps_tx_set(tx, &e->where, where - ((uint64_t)1 << COUNT_SHIFT));
+    /* (the node's own link too: whoever gets it writes over it, without a journal) */
+    mps_tx_log_all(tx, (uint64_t *[]){word, &e->free, &e->where}, 3);
+    mps_store64(&e->free, mps_load64(word));
+    mps_store64(&e->where, where - ((uint64_t)1 << COUNT_SHIFT));
     *node = first;
     return MPS_OK;
 }
@@ -115,9 +115,10 @@ mps_status mps_pool_free_cached(mps_tx *tx, const mps_pool *p, mps_off behind, m
     if (mps_unlikely(word == NULL)) {
         return MPS_E_CORRUPT;
     }
-    mps_tx_set(tx, word, mps_load64(&e->fresh));
-    mps_tx_set(tx, &e->fresh, node);
-    mps_tx_set(tx, &e->where, where + ((uint64_t)1 << COUNT_SHIFT));
+    mps_tx_log_all(tx, (uint64_t *[]){word, &e->fresh, &e->where}, 3);
+    mps_store64(word, mps_load64(&e->fresh));
+    mps_store64(&e->fresh, node);
+    mps_store64(&e->where, where + ((uint64_t)1 << COUNT_SHIFT));
     if (count_of(where) >= most) {
         tx->pools |= BIT_LONG(i);
         tx->trim = true;
@@ -136,37 +137,85 @@ static mps_pool *pool_of(mps_seg *seg, const mps_lane_pool *e)
     return lives ? p : NULL;
 }
 
+/* Nodes of an entry that are on their way back: those in free first. */
+typedef struct parcel {
+    mps_off free, fresh;
+    uint64_t where;
+} parcel;
+
+/* The first of the two lists' nodes, *word its link, off its list; NULL when that makes no sense. */
+static uint64_t *take_off(mps_seg *seg, const mps_pool *p, parcel *from, mps_off *node)
+{
+    mps_off *head = from->free != 0 ? &from->free : &from->fresh;
+    *node = *head;
+    uint64_t *word = mps_pool_word(seg, p, *node);
+    if (word != NULL && count_of(from->where) > 0) {
+        *head = mps_load64(word);
+        from->where -= (uint64_t)1 << COUNT_SHIFT;
+        return word;
+    }
+    return NULL;
+}
+
+/* Back to a node pool: up to n nodes of one of the lists, as they are linked. */
+static mps_status give_chain(mps_tx *tx, mps_pool *p, parcel *from, uint64_t n)
+{
+    const mps_off *head = from->free != 0 ? &from->free : &from->fresh;
+    mps_off first = *head, node;
+    uint64_t *word = NULL;
+    bool free = from->free != 0;
+    while (n > 0 && *head != 0 && free == (from->free != 0)) {
+        word = take_off(tx->seg, p, from, &node);
+        if (word == NULL) {
+            return MPS_E_CORRUPT;
+        }
+        n--;
+    }
+    mps_tx_log_all(tx, (uint64_t *[]){word, &p->fresh}, 2);
+    mps_store64(word, mps_load64(&p->fresh));
+    mps_store64(&p->fresh, first);
+    return MPS_OK;
+}
+
+/* Back to an adaptive pool: up to n nodes, each to its chunk, as many as the lane's own journal holds. */
+static mps_status give_each(mps_tx *tx, mps_pool *p, parcel *from, uint64_t n)
+{
+    mps_status st = MPS_OK;
+    while (st == MPS_OK && n > 0 && (from->free | from->fresh) != 0 &&
+           mps_ctl_outer(tx->ctl) + MPS_ROOM_NODE + MPS_ROOM_NODE_AFTER <= MPS_OUTER) {
+        mps_off node;
+        if (take_off(tx->seg, p, from, &node) == NULL) {
+            return MPS_E_CORRUPT;
+        }
+        st = mps_pool_give(tx, p, node);
+        n--;
+    }
+    return st;
+}
+
 /* Up to n nodes of an entry that was not used in this set of changes yet go back; *gone: nothing is left. */
-static mps_status give_some(mps_tx *tx, mps_lane_pool *e, uint32_t n, bool *gone)
+static mps_status give_some(mps_tx *tx, mps_lane_pool *e, uint64_t n, bool *gone)
 {
     mps_status st = mps_refs_enter(tx);
     if (st != MPS_OK) {
         return st;
     }
     mps_pool *p = pool_of(tx->seg, e);
-    mps_off free = mps_load64(&e->free), fresh = mps_load64(&e->fresh);
-    *gone = p == NULL || (free | fresh) == 0;
+    parcel from = {mps_load64(&e->free), mps_load64(&e->fresh), mps_load64(&e->where)};
+    *gone = p == NULL || (from.free | from.fresh) == 0;
     if (*gone) {
         mps_tx_set(tx, &e->serial, 0);
         return MPS_OK;
     }
     st = mps_pool_enter(tx, p);
-    uint64_t where = mps_load64(&e->where);
-    for (; st == MPS_OK && n > 0 && (free | fresh) != 0; n--) {
-        mps_off *head = free != 0 ? &free : &fresh;
-        mps_off node = *head;
-        const uint64_t *word = mps_pool_word(tx->seg, p, node);
-        if (word == NULL || count_of(where) == 0) {
-            return MPS_E_CORRUPT;
-        }
-        *head = mps_load64(word);
-        where -= (uint64_t)1 << COUNT_SHIFT;
-        st = mps_pool_give(tx, p, node);
+    if (st == MPS_OK) {
+        bool adaptive = (mps_load32(&p->spec.type) & MPS_POOL_ADAPTIVE) != 0;
+        st = adaptive ? give_each(tx, p, &from, n) : give_chain(tx, p, &from, n);
     }
     if (st == MPS_OK) {
-        mps_tx_set(tx, &e->free, free);
-        mps_tx_set(tx, &e->fresh, fresh);
-        mps_tx_set(tx, &e->where, where);
+        mps_tx_set(tx, &e->free, from.free);
+        mps_tx_set(tx, &e->fresh, from.fresh);
+        mps_tx_set(tx, &e->where, from.where);
     }
     return st;
 }
@@ -181,7 +230,7 @@ static mps_status give_back(mps_tx *tx, uint32_t i, uint64_t keep)
         if (keep > 0 && count <= keep) {
             break;
         }
-        mps_status st = give_some(tx, e, (uint32_t)mps_min64(GIVE, mps_max64(count - keep, 1)), &gone);
+        mps_status st = give_some(tx, e, mps_min64(GIVE, mps_max64(count - keep, 1)), &gone);
         if (st != MPS_OK) {
             (void)mps_tx_abort(tx);
             return st;

@@ -219,8 +219,9 @@ static mps_status cut_list(mps_tx *tx, const mps_pool *p, uint64_t *head, mps_of
         at = next;
     }
     *first = from;
-    mps_tx_log(tx, mps_region_at(&tx->seg->region, from)); /* whoever gets it writes over its link, without a journal */
-    mps_tx_set(tx, head, next);
+    /* (the node's own link too: whoever gets it writes over it, without a journal) */
+    mps_tx_log_all(tx, (uint64_t *[]){mps_region_at(&tx->seg->region, from), head}, 2);
+    mps_store64(head, next);
     if (*got > 1 && next != 0) {
         mps_tx_set(tx, word, 0);
     }
@@ -333,12 +334,11 @@ static mps_status give_adaptive(mps_tx *tx, mps_pool *p, mps_off node, uint64_t 
         return MPS_E_CORRUPT;
     }
     uint64_t stamp = mps_load64(&p->epoch) << STAMP_SHIFT | n;
-    mps_tx_set(tx, word, mps_load64(&c->fresh));
-    mps_tx_set(tx, &c->fresh, node);
-    if (mps_load64(&c->stamp) != stamp) {
-        mps_tx_set(tx, &c->stamp, stamp);
-    }
-    mps_tx_set(tx, &c->used, used - 1);
+    mps_tx_log_all(tx, (uint64_t *[]){word, &c->fresh, &c->stamp, &c->used}, 4);
+    mps_store64(word, mps_load64(&c->fresh));
+    mps_store64(&c->fresh, node);
+    mps_store64(&c->stamp, stamp);
+    mps_store64(&c->used, used - 1);
     mps_status st = used == n ? link_chunk(tx, p, c, off, MPS_POOL_OPEN, false) : MPS_OK;
     if (mps_likely(used > 1 || st != MPS_OK)) {
         return st;
@@ -357,8 +357,9 @@ mps_status mps_pool_give(mps_tx *tx, mps_pool *p, mps_off node)
     if (is_adaptive(p)) {
         return give_adaptive(tx, p, node, word);
     }
-    mps_tx_set(tx, word, mps_load64(&p->fresh));
-    mps_tx_set(tx, &p->fresh, node);
+    mps_tx_log_all(tx, (uint64_t *[]){word, &p->fresh}, 2);
+    mps_store64(word, mps_load64(&p->fresh));
+    mps_store64(&p->fresh, node);
     return MPS_OK;
 }
 

@@ -308,6 +308,86 @@ static void test_aborted_runs(void)
     free(buffer);
 }
 
+/* A block is cut when the operation commits, not before, and what is left of it stays; what is too little to give back stays too. */
+static void test_shrinking(void)
+{
+    void *buffer = check_buffer(MIB);
+    mps_seg *seg = check_adopt(buffer, MIB, true);
+    mps_tx tx;
+    mps_off block, other;
+    check_begin(seg, &tx);
+    CHECK_OK(mps_alloc(&tx, 10000, &block));
+    CHECK_OK(mps_alloc(&tx, 1000, &other));
+    check_commit(&tx);
+    uint8_t *bytes = mps_region_at(&seg->region, block);
+    memset(bytes, 0x5a, 10000);
+    uint64_t whole = mps_alloc_usable(seg, block);
+    for (int commit = 0; commit < 2; commit++) {
+        check_begin(seg, &tx);
+        CHECK_OK(mps_alloc_shrink(&tx, block, 3000));
+        CHECK(mps_alloc_usable(seg, block) == whole);
+        mps_off inside;
+        CHECK_OK(mps_alloc(&tx, 5000, &inside));
+        CHECK(inside < block || inside >= block + whole);
+        CHECK_OK(mps_free(&tx, inside));
+        if (commit != 0) {
+            check_commit(&tx);
+        } else {
+            check_abort(&tx);
+        }
+    }
+    uint64_t cut = mps_alloc_usable(seg, block);
+    CHECK(cut >= 3000 && cut < 3000 + 16 && bytes[0] == 0x5a && bytes[2999] == 0x5a);
+    check_walk(seg, 2);
+    check_begin(seg, &tx);
+    CHECK_OK(mps_alloc_shrink(&tx, block, cut - 16));
+    CHECK_STATUS(mps_alloc_shrink(&tx, block, cut + 1), MPS_E_CORRUPT);
+    CHECK_STATUS(mps_alloc_shrink(&tx, block + 16, 16), MPS_E_CORRUPT);
+    check_commit(&tx);
+    CHECK(mps_alloc_usable(seg, block) == cut);
+    check_begin(seg, &tx);
+    CHECK_OK(mps_free(&tx, block));
+    CHECK_OK(mps_free(&tx, other));
+    check_commit(&tx);
+    check_empty(seg);
+    mps_seg_release(seg);
+    free(buffer);
+}
+
+/* Several blocks at once: all of them, or none and the segment as before. */
+static void test_many(void)
+{
+    void *buffer = check_buffer(MIB);
+    mps_seg *seg = check_adopt(buffer, MIB, true);
+    mps_tx tx;
+    uint64_t sizes[400];
+    mps_off blocks[400];
+    for (uint32_t i = 0; i < 400; i++) {
+        sizes[i] = 1 + i * 7 % 1500;
+    }
+    check_begin(seg, &tx);
+    CHECK_OK(mps_alloc_many(&tx, sizes, 400, blocks));
+    check_commit(&tx);
+    for (uint32_t i = 0; i < 400; i++) {
+        CHECK(mps_alloc_usable(seg, blocks[i]) >= sizes[i]);
+    }
+    check_walk(seg, 400);
+    sizes[300] = MIB;
+    mps_off more[400];
+    check_begin(seg, &tx);
+    CHECK_STATUS(mps_alloc_many(&tx, sizes, 400, more), MPS_E_FULL);
+    check_abort(&tx);
+    check_walk(seg, 400);
+    for (uint32_t i = 0; i < 400; i++) {
+        check_begin(seg, &tx);
+        CHECK_OK(mps_free(&tx, blocks[i]));
+        check_commit(&tx);
+    }
+    check_empty(seg);
+    mps_seg_release(seg);
+    free(buffer);
+}
+
 static void test_wrong_arguments(void)
 {
     void *buffer = check_buffer(MIB);
@@ -616,6 +696,8 @@ int main(void)
 {
     check_rng rng = check_seed(20261120);
     test_wrong_arguments();
+    test_shrinking();
+    test_many();
     test_aborted_runs();
     test_full(24);
     test_full(100);

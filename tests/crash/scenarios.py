@@ -21,6 +21,7 @@ import synchronize
 
 from mpshm import _binding, queues, sharedctypes
 from mpshm import sorted as ordered
+from mpshm.allocators import AdaptivePool, CachedNodePool, pool_for
 from mpshm.managers import SyncManager, _rebuild_manager
 
 Things = dict[str, Any]
@@ -650,6 +651,8 @@ SCENARIOS: dict[str, Scenario] = {
     "queue_shutdown_now": Scenario(a_queue(1, BLOB, LARGE, 2, LONG, taken=1), on("shutdown", True), look_at_queue),
     "queue_dropped": Scenario(queue_in_dict, cut("q"), look_at_keys),
     "queue_made": Scenario(a_dict(a=1), lambda t: t["m"].Queue(3).put(LONG), look),
+    "pool_made": Scenario(a_dict(a=1), lambda t: t.update(p=pool_for(t["m"].segment, AdaptivePool, 48)), look),
+    "pool_made_and_dropped": Scenario(a_dict(a=1), lambda t: pool_for(t["m"].segment, CachedNodePool, 48), look),
     "token": Scenario(on_its_way, travel, look),
     "token_unread": Scenario(on_its_way, lambda t: pickle.dumps(t["d"]), look),
     "grow": Scenario(a_dict(a=1), lambda t: t["m"].segment.grow(1 << 20), look),

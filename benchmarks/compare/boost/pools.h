@@ -32,8 +32,8 @@ enum mps_bench_pool {
 /* A working set; of the core, one operation for each pair. */
 double mps_bench_pool_core(enum mps_bench_pool which, uint64_t pairs);
 double mps_bench_pool_boost(enum mps_bench_pool which, uint64_t pairs);
-/* All taken, all given back; of the core, one operation for each call. */
-double mps_bench_pool_core_fill(enum mps_bench_pool which, uint64_t pairs);
+/* All taken, all given back; of the core, one operation for so many calls, as a container's that adds several items at once. */
+double mps_bench_pool_core_fill(enum mps_bench_pool which, uint64_t pairs, uint32_t calls);
 double mps_bench_pool_boost_fill(enum mps_bench_pool which, uint64_t pairs);
 
 #ifdef __cplusplus

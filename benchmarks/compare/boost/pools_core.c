@@ -82,19 +82,23 @@ static void pair(bench *b, uint32_t i)
     leave(&tx);
 }
 
-static void take(bench *b, uint32_t i)
+static void take(bench *b, uint32_t from, uint32_t to)
 {
     mps_tx tx;
     enter(b, &tx);
-    ok(mps_node_alloc(&tx, b->pool, 32, &b->nodes[i]));
+    for (uint32_t i = from; i < to; i++) {
+        ok(mps_node_alloc(&tx, b->pool, 32, &b->nodes[i]));
+    }
     leave(&tx);
 }
 
-static void give(bench *b, uint32_t i)
+static void give(bench *b, uint32_t from, uint32_t to)
 {
     mps_tx tx;
     enter(b, &tx);
-    ok(mps_node_free(&tx, b->pool, b->nodes[i]));
+    for (uint32_t i = from; i < to; i++) {
+        ok(mps_node_free(&tx, b->pool, b->nodes[i]));
+    }
     leave(&tx);
 }
 
@@ -116,7 +120,7 @@ double mps_bench_pool_core(enum mps_bench_pool which, uint64_t pairs)
     static bench b;
     open_bench(&b, which);
     for (uint32_t i = 0; i < MPS_BENCH_NODES; i++) {
-        take(&b, i);
+        take(&b, i, i + 1);
     }
     double start = now_ns();
     for (uint64_t i = 0; i < pairs; i++) {
@@ -127,18 +131,18 @@ double mps_bench_pool_core(enum mps_bench_pool which, uint64_t pairs)
     return each;
 }
 
-double mps_bench_pool_core_fill(enum mps_bench_pool which, uint64_t pairs)
+double mps_bench_pool_core_fill(enum mps_bench_pool which, uint64_t pairs, uint32_t calls)
 {
     static bench b;
     open_bench(&b, which);
     uint64_t rounds = pairs / MPS_BENCH_NODES;
     double start = now_ns();
     for (uint64_t round = 0; round < rounds; round++) {
-        for (uint32_t i = 0; i < MPS_BENCH_NODES; i++) {
-            take(&b, i);
+        for (uint32_t i = 0; i < MPS_BENCH_NODES; i += calls) {
+            take(&b, i, i + calls);
         }
-        for (uint32_t i = 0; i < MPS_BENCH_NODES; i++) {
-            give(&b, i);
+        for (uint32_t i = 0; i < MPS_BENCH_NODES; i += calls) {
+            give(&b, i, i + calls);
         }
     }
     double each = (now_ns() - start) / (double)(rounds * MPS_BENCH_NODES);
