@@ -188,13 +188,14 @@ static void fill(mps_tx *tx, mps_off off, mps_raw *made, mps_off new_off, uint64
     const mps_raw *old = raw_at(tx->seg, off);
     describe(made, nbytes, align);
     uint8_t *to = mps_region_at(&tx->seg->region, data_of(made, new_off));
-    const uint8_t *from = mps_region_at(&tx->seg->region, data_of(old, off));
+    mps_off data = data_of(old, off);
     uint64_t kept = mps_min64(mps_load64(&old->nbytes), nbytes);
-    if (!mps_region_holds(&tx->seg->region, data_of(old, off), kept)) {
+    if (!mps_region_holds(&tx->seg->region, data, kept)) {
         kept = 0;
     }
+    const uint8_t *from = kept > 0 ? mps_region_at(&tx->seg->region, data) : to;
     void *gil = nbytes >= MUCH ? mps_door_leave(tx->door) : NULL;
-    memcpy(to, from, kept);
+    memmove(to, from, kept);
     memset(to + kept, 0, nbytes - kept);
     if (nbytes >= MUCH) {
         mps_door_enter(tx->door, gil);
@@ -231,7 +232,7 @@ mps_status mps_raw_move(mps_seg *seg, mps_door door, mps_off off, uint64_t seria
         return MPS_E_TOOLARGE;
     }
     mps_tx tx;
-    uint64_t align;
+    uint64_t align = 16;
     mps_status st = mps_tx_begin(seg, &tx, door);
     if (st != MPS_OK) {
         return st;
