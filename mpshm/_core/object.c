@@ -1,5 +1,7 @@
 #include "object.h"
 
+#include "racy.h"
+
 /* ---- finding ---- */
 
 mps_object *mps_object_at(mps_seg *seg, mps_off off, uint32_t kind)
@@ -76,10 +78,10 @@ mps_status mps_object_make(mps_tx *tx, uint32_t kind, uint64_t nbytes, mps_off *
         return st;
     }
     mps_object *obj = mps_region_at(&tx->seg->region, *off);
-    memset(obj, 0, mps_min64(nbytes, MPS_PAGE));
+    mps_fresh_zero((uint64_t *)(void *)obj, mps_round_up(mps_min64(nbytes, MPS_PAGE), 8) / 8);
     uint64_t serial = mps_load64(&root->next_serial);
-    obj->serial = serial;
-    obj->refs = 1;
+    mps_fresh64(&obj->serial, serial);
+    mps_fresh64(&obj->refs, 1);
     mps_store32(&obj->mortal.kind, kind);
     mps_tx_set(tx, &root->next_serial, serial + 1);
     mps_tx_set(tx, &root->objects, mps_load64(&root->objects) + 1);
