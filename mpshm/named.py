@@ -401,7 +401,8 @@ class Named:
 
     def atomic(self: Segment, blocking: bool = True, timeout: float | None = None) -> Atomic:  # type: ignore[misc]
         """A context manager: while it is entered, no other thread or process constructs, finds or destroys by name;
-        they wait. The same thread may enter it again. When its holder dies, the next one goes on.
+        they wait; `names()`, `items()` and `len()` do not. The same thread may enter it again. When its holder dies,
+        the next one goes on.
 
         Args: `blocking`, whether to wait; `timeout`, in seconds, None for ever.
         Raises: on entering, TimeoutError if it is another's.

@@ -46,6 +46,17 @@ static void describe(mps_raw *raw, uint64_t nbytes, uint64_t align)
     mps_fresh64(&raw->nbytes, nbytes);
 }
 
+/* Bytes [from, to) of data, and what fills the last word. */
+static void zero_from(uint8_t *data, uint64_t from, uint64_t to)
+{
+    static const uint8_t zeros[8] = {0};
+    uint64_t word = mps_round_up(from, 8);
+    mps_fresh_copy(data + from, zeros, word - from);
+    if (to > word) {
+        mps_fresh_zero((uint64_t *)(void *)(data + word), mps_round_up(to - word, 8) / 8);
+    }
+}
+
 static mps_status finish(mps_tx *tx, mps_status st)
 {
     if (st == MPS_OK) {
@@ -138,7 +149,7 @@ static mps_status make_longer(mps_tx *tx, mps_raw *raw, mps_off off, uint64_t nb
         st = mps_alloc_extend(tx, off, needed, needed);
     }
     if (st == MPS_OK && nbytes > before) {
-        memset((uint8_t *)mps_region_at(&tx->seg->region, data) + before, 0, nbytes - before);
+        zero_from(mps_region_at(&tx->seg->region, data), before, nbytes);
     }
     return st;
 }
@@ -187,15 +198,16 @@ static void fill(mps_tx *tx, mps_off off, mps_raw *made, mps_off new_off, uint64
 {
     const mps_raw *old = raw_at(tx->seg, off);
     describe(made, nbytes, align);
-    uint8_t *to = mps_region_at(&tx->seg->region, data_of(made, new_off));
-    const uint8_t *from = mps_region_at(&tx->seg->region, data_of(old, off));
-    uint64_t kept = mps_min64(mps_load64(&old->nbytes), nbytes);
-    if (!mps_region_holds(&tx->seg->region, data_of(old, off), kept)) {
-        kept = 0;
+    mps_off from = data_of(old, off), to = data_of(made, new_off);
+    uint64_t kept = mps_min64(mps_load64(&old->nbytes), nbytes), words = mps_round_up(kept, 8) / 8;
+    if (!mps_region_holds(&tx->seg->region, from, words * 8) || (from < to + words * 8 && to < from + words * 8)) {
+        kept = words = 0; /* somebody damaged the old one's head meanwhile */
     }
     void *gil = nbytes >= MUCH ? mps_door_leave(tx->door) : NULL;
-    memcpy(to, from, kept);
-    memset(to + kept, 0, nbytes - kept);
+    if (words > 0) {
+        mps_fresh_move(mps_region_at(&tx->seg->region, to), mps_region_at(&tx->seg->region, from), words);
+    }
+    zero_from(mps_region_at(&tx->seg->region, to), kept, nbytes);
     if (nbytes >= MUCH) {
         mps_door_enter(tx->door, gil);
     }
@@ -231,7 +243,7 @@ mps_status mps_raw_move(mps_seg *seg, mps_door door, mps_off off, uint64_t seria
         return MPS_E_TOOLARGE;
     }
     mps_tx tx;
-    uint64_t align;
+    uint64_t align = 16;
     mps_status st = mps_tx_begin(seg, &tx, door);
     if (st != MPS_OK) {
         return st;
