@@ -78,6 +78,7 @@ mps_status mps_object_make(mps_tx *tx, uint32_t kind, uint64_t nbytes, mps_off *
         return st;
     }
     mps_object *obj = mps_region_at(&tx->seg->region, *off);
+    /* whoever still reads what the block was before, without a lock, finds out later that it was another's */
     mps_fresh_zero((uint64_t *)(void *)obj, mps_round_up(mps_min64(nbytes, MPS_PAGE), 8) / 8);
     uint64_t serial = mps_load64(&root->next_serial);
     mps_fresh64(&obj->serial, serial);
