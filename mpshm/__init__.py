@@ -50,10 +50,13 @@ from .errors import (
     SegmentVersionError,
 )
 from .queues import JoinableQueue, Queue, SimpleQueue
+from .regions import PAGESIZE, MappedRegion, anonymous_shared_memory
 from .segments import AnonymousSegment
 from .sets import Set
+from .shared_memory import ShareableList, SharedMemory
 from .sharing import share
 from .sync import Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, Semaphore
+from .xsi import XSISharedMemory, xsi_key
 
 Array = context.default.Array
 Manager = context.default.Manager
@@ -77,9 +80,11 @@ __all__ = [
     "List",
     "Lock",
     "Manager",
+    "MappedRegion",
     "MpshmError",
     "Namespace",
     "OwnerDiedError",
+    "PAGESIZE",
     "Pipe",
     "Pool",
     "Process",
@@ -98,12 +103,16 @@ __all__ = [
     "SegmentVersionError",
     "Semaphore",
     "Set",
+    "ShareableList",
+    "SharedMemory",
     "SimpleQueue",
     "TimeoutError",
     "Value",
+    "XSISharedMemory",
     "__version__",
     "active_children",
     "allow_connection_pickling",
+    "anonymous_shared_memory",
     "context",
     "cpu_count",
     "current_process",
@@ -120,6 +129,7 @@ __all__ = [
     "set_forkserver_preload",
     "set_start_method",
     "share",
+    "xsi_key",
 ]
 
 # Modules of multiprocessing that are used as `mp.pool.ThreadPool` and the like; loaded when asked for.
@@ -134,7 +144,6 @@ _MODULES = frozenset(
         "reduction",
         "resource_sharer",
         "resource_tracker",
-        "shared_memory",
         "spawn",
         "synchronize",
         "util",
@@ -142,7 +151,7 @@ _MODULES = frozenset(
 )
 
 # The same of our own.
-_OWN_MODULES = frozenset({"sharedctypes"})
+_OWN_MODULES = frozenset({"shared_memory", "sharedctypes"})
 
 
 def __getattr__(name: str) -> object:

@@ -256,6 +256,7 @@ static int module_exec(PyObject *module)
         mpy_namespace_ready,
         mpy_lock_ready,
         mpy_raw_ready,
+        mpy_window_ready,
         mpy_adder_ready,
         mpy_array_ready,
         mpy_snap_ready,

@@ -33,8 +33,8 @@ PYTHON_FLOORS = {
     1: "memory",
     3: "allocators",
     4: "segments handles",
-    6: "containers sharing sync queues arrays sharedctypes deques sets proxies singletons",
-    7: "__init__ __main__ managers context cli demo registry pools",
+    6: "containers sharing sync queues arrays sharedctypes deques sets proxies singletons regions shared_memory shareable_list xsi",
+    7: "__init__ __main__ managers context cli demo registry pools memory_manager",
 }
 LONGEST_FILE = 900  # lines; a longer one holds two concepts
 SYSTEMS = r"__(gnu_)?linux__|__ANDROID__|__APPLE__|__MACH__|__(Free|Net|Open)BSD__|__unix__|__CYGWIN__|_WIN32"
