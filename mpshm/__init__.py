@@ -66,6 +66,7 @@ Value = context.default.Value
 get_context = context.default.get_context
 
 __all__ = [
+    "PAGESIZE",
     "AnonymousSegment",
     "Array",
     "AuthenticationError",
@@ -84,7 +85,6 @@ __all__ = [
     "MpshmError",
     "Namespace",
     "OwnerDiedError",
-    "PAGESIZE",
     "Pipe",
     "Pool",
     "Process",

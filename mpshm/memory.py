@@ -5,8 +5,8 @@ there as long as a process has it open; what is called its name is found by look
 
 Marks and locks tell every process what it has to know, and the kernel drops the locks of the dead:
 
-- A file that is to go with its maker carries the mode bits `_MARK`, and its maker holds a lock on byte `_LIVE`: marked and
-  not locked, it is as good as removed, and whoever meets it removes it.
+- A file that is to go with its maker carries the mode bits `_MARK`, and its maker holds a lock on byte `_LIVE`: marked
+  and not locked, it is as good as removed, and whoever meets it removes it.
 - A nameless file that was unlinked carries them as well: nobody finds it any more.
 - Whoever has a file open for use holds a shared lock on byte `_USE`. A marked nameless file that nobody uses gives its
   memory back, whoever still has a descriptor of it.
@@ -14,9 +14,12 @@ Marks and locks tell every process what it has to know, and the kernel drops the
 - Whoever changes a file's size locks byte `_SIZE`; whoever maps it shares that lock between asking for the size and
   mapping.
 
-The bytes lie far beyond any file's end, so the locks are in nobody's way. They are of open file descriptions; those that
-must exclude forked relatives, which share their parent's, are taken on a fresh one.
+The bytes lie far beyond any file's end, so the locks are in nobody's way. They are of open file descriptions; those
+that must exclude forked relatives, which share their parent's, are taken on a fresh one.
 """
+
+# Descriptors, and thousands of files below /proc: no pathlib.
+# ruff: noqa: PTH108, PTH115, PTH116, PTH123, PTH208
 
 from __future__ import annotations
 
@@ -125,7 +128,9 @@ def check_permissions(permissions: object, what: str) -> int:
     if not isinstance(permissions, int):
         raise TypeError(f"the permissions of {what} are an int such as 0o600, not {type(permissions).__name__}")
     if permissions & ~_RIGHTS:
-        raise ValueError(f"permissions {permissions:#o} of {what}: only bits of 0o666, to read and to write, can be given")
+        raise ValueError(
+            f"permissions {permissions:#o} of {what}: only bits of 0o666, to read and to write, can be given"
+        )
     return permissions
 
 
@@ -176,8 +181,8 @@ def settled(fd: int, *, change: bool = False) -> Iterator[int]:
 
 
 class Alone:
-    """A lock on the content of a file, by a description of this object's own: it keeps threads and forked relatives apart
-    as well."""
+    """A lock on the content of a file, by a description of this object's own: it keeps threads and forked relatives
+    apart as well."""
 
     __slots__ = ("_fd", "_pid", "_threads")
 
@@ -367,7 +372,7 @@ def create_nameless(name: str, size: int, permissions: int, what: str) -> int:
         _pin(name, own, None)
     except OSError as error:
         os.close(fd)
-        raise error if isinstance(error, MpshmError) else refused(error, "create", what)
+        raise (error if isinstance(error, MpshmError) else refused(error, "create", what)) from None
     except BaseException:
         os.close(fd)
         raise
@@ -586,8 +591,10 @@ def unlink_named(name: str, file: File | None, what: str) -> None:
             )
         os.unlink(path)
     except OSError as error:
-        raise error if isinstance(error, MpshmError) else refused(
-            error, "unlink", what, advice="It is to be unlinked once, by its owner"
+        raise (
+            error
+            if isinstance(error, MpshmError)
+            else refused(error, "unlink", what, advice="It is to be unlinked once, by its owner")
         ) from None
     let_go(name, found)
 

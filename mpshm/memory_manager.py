@@ -24,8 +24,8 @@ class NotStartedError(AssertionError, ValueError):
 class SharedMemoryManager(BaseManager):
     """Makes SharedMemory and ShareableLists that are unlinked when it is shut down, or forgotten, where it was started.
 
-    Other processes attach to them by their names, or are handed the objects, or the manager, to make more. None of it has
-    a file: what a process has made ends with it, by any death, unless another is attached.
+    Other processes attach to them by their names, or are handed the objects, or the manager, to make more. None of it
+    has a file: what a process has made ends with it, by any death, unless another is attached.
 
     Args: as BaseManager's. Source: `multiprocessing.managers.SharedMemoryManager`.
     """
@@ -65,7 +65,9 @@ class SharedMemoryManager(BaseManager):
 
     def _ready(self) -> None:
         if self._state.value == State.INITIAL:
-            raise NotStartedError(f"cannot make shared memory: the {type(self).__name__} was not started. Call start() first")
+            raise NotStartedError(
+                f"cannot make shared memory: the {type(self).__name__} was not started. Call start() first"
+            )
         self._usable()
 
     def _note(self, made: shared_memory.SharedMemory) -> None:

@@ -156,7 +156,8 @@ class Region(_types.Window):
 
     def _in_use(self, tried: str) -> NoReturn:
         raise BufferError(
-            f"cannot {tried} {self._what}: a memoryview, slice or array of it is still in use. Release or delete it first"
+            f"cannot {tried} {self._what}: a memoryview, slice or array of it is still in use. "
+            "Release or delete it first"
         ) from None
 
     def _must_be_open(self, tried: str) -> None:

@@ -4,16 +4,16 @@
     root    end : 64 | limit : 64 | offset of the cell : 64, for each item | cells ...
     cell    code + 256 * capacity : 64 | nbytes : 64 | data, in whole words
 
-What begins at `root` is the space in use, up to `limit`; `end` is where its next cell goes. `capacity` is the most bytes that
-the item ever had, rounded as the standard library does: it shows in `format` alone.
+What begins at `root` is the space in use, up to `limit`; `end` is where its next cell goes. `capacity` is the most
+bytes that the item ever had, rounded as the standard library does: it shows in `format` alone.
 
-Invariants: a cell that an item refers to never changes, but for the data of a number, which is one word. A new item is a
-new cell, written whole before its offset is; when the space is full, all cells are copied to another one, outside of the
-first, and then `root` changes. So whoever is killed leaves the items before or after, each of them whole.
+Invariants: a cell that an item refers to never changes, but for the data of a number, which is one word. A new item is
+a new cell, written whole before its offset is; when the space is full, all cells are copied to another one, outside of
+the first, and then `root` changes. So whoever is killed leaves the items before or after, each of them whole.
 
-Locking: a change is made under a lock of the memory file, which the kernel takes from the dead, and of this object, for its
-threads. `version` is odd meanwhile. A reader takes no lock: it reads again when the version has changed, and takes the lock
-if that goes on, or if it stays odd.
+Locking: a change is made under a lock of the memory file, which the kernel takes from the dead, and of this object, for
+its threads. `version` is odd meanwhile. A reader takes no lock: it reads again when the version has changed, and takes
+the lock if that goes on, or if it stays odd.
 
 Costs: reading O(length of the item); a change the same, amortised.
 """
@@ -161,8 +161,8 @@ class Items:
             time.sleep(0.001)  # its maker is about to fill it
         if len(buf) < _FIRST or _at(buf, 0) != _MAGIC:
             raise ValueError(
-                f"cannot attach to the ShareableList {self._shm.name!r}: the memory of that name holds none of mpshm's. "
-                "Make it with mpshm.ShareableList"
+                f"cannot attach to the ShareableList {self._shm.name!r}: the memory of that name holds none of "
+                "mpshm's. Make it with mpshm.ShareableList"
             )
         self._count = _at(buf, _COUNT)
         if self._count > len(buf) // 8:

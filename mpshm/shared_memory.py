@@ -19,7 +19,7 @@ from .regions import Region
 from .shareable_list import Item, Items
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from typing_extensions import Self
 
@@ -226,7 +226,10 @@ class SharedMemory:
         self._older = tuple(older)
 
     def fileno(self) -> int:
-        """A descriptor of the memory, which this object owns. Raises: SegmentClosedError after `close()`."""
+        """A descriptor of the memory, which this object owns, and whose position it moves.
+
+        Raises: SegmentClosedError after `close()`.
+        """
         return self._opened("get the descriptor of")._fd
 
     def _opened(self, tried: str) -> _View:
@@ -325,7 +328,7 @@ class SharedMemory:
             )
 
     def unlink(self) -> None:
-        """Take the name away: nobody can attach any more, and the memory ends with the last use of it. To be called once.
+        """Take the name away, once: nobody can attach any more, and the memory ends with the last use of it.
 
         Raises: SegmentNotFoundError if it was unlinked before; SegmentPermissionError.
         """
@@ -451,6 +454,10 @@ class ShareableList:
     def __setitem__(self, position: SupportsIndex, value: Item) -> None:
         self._items.set(self._place(position, "assignment index out of range"), value)
 
+    def __iter__(self) -> Iterator[Any]:
+        for place in range(len(self)):
+            yield self[place]
+
     def __len__(self) -> int:
         return self._items.count
 
@@ -476,4 +483,6 @@ class ShareableList:
                 return position
         raise ValueError(f"{value!r} not in this container")
 
-    __class_getitem__ = classmethod(types.GenericAlias)
+    @classmethod
+    def __class_getitem__(cls, item: object) -> types.GenericAlias:
+        return types.GenericAlias(cls, item)

@@ -43,9 +43,9 @@ def xsi_key(path: str | os.PathLike[str], id: int = 1) -> int:
 class XSISharedMemory(Region):
     """System V shared memory, whole, as a buffer.
 
-    Args: `key`, of `xsi_key()` or agreed on otherwise; None makes memory that only its `shmid` leads to. `size` in bytes,
-    needed to make it. `mode`: `'x'` make it, `'a'` make it unless it is there, `'r+'` or `'r'` attach; by default `'a'`
-    with a size, `'r+'` without. `permissions` of what is made. `address`: map there, a multiple of `PAGESIZE`, or fail.
+    Args: `key`, of `xsi_key()` or agreed on otherwise; None makes memory that only its `shmid` leads to. `size` in
+    bytes, needed to make it. `mode`: `'x'` make it, `'a'` make it unless it is there, `'r+'` or `'r'` attach; by
+    default `'a'` with a size, `'r+'` without. `permissions` of what is made. `address`: map there, a multiple of `PAGESIZE`, or fail.
     Raises: TypeError, ValueError for bad arguments, and if it is there and smaller than `size`; SegmentNotFoundError;
     SegmentExistsError; SegmentFullError; SegmentPermissionError.
 
@@ -129,7 +129,9 @@ class XSISharedMemory(Region):
         return memoryview(self)
 
     def remove(self: XSISharedMemory | int) -> None:
-        """Remove it: nobody can attach any more, and it ends with the last that is. Also `XSISharedMemory.remove(shmid)`.
+        """Remove it: nobody can attach any more, and it ends with the last that is.
+
+        `XSISharedMemory.remove(shmid)` does it without attaching.
 
         Raises: SegmentNotFoundError if it was removed; SegmentPermissionError.
         """
@@ -165,13 +167,13 @@ def _why(error: OSError, what: str, size: int, create: bool) -> MpshmError | Val
     if error.errno in (12, 28):
         return SegmentFullError.because(
             f"cannot create {what}: the system refuses {size} bytes",
-            advice="Ask for fewer, remove what is no longer needed (ipcs -m), or raise the limits (kernel.shmmax, shmall)",
+            advice="Ask for fewer, remove what is not needed (ipcs -m), or raise the limits (kernel.shmmax, shmall)",
             errno=error.errno,
         )
     if error.errno == 22:
         return ValueError(
-            f"cannot get {what} with {size} bytes: "
-            "the one that is there is smaller, or it is more than the system allows. Leave the size out, or remove it first"
+            f"cannot get {what} with {size} bytes: the one that is there is smaller, or it is more than the system "
+            "allows. Leave the size out, or remove it first"
         )
     tried = "create" if create else "open"
     return refused(error, tried, what, advice=_GONE if error.errno == 2 else None)
