@@ -30,7 +30,7 @@ class SharedMemoryManager(BaseManager):
     Args: as BaseManager's. Source: `multiprocessing.managers.SharedMemoryManager`.
     """
 
-    _names: List[str] | None = None
+    _names: List[str] | list[str] | None = None  # a shared list, but where it was connected to by its address
 
     def start(self, initializer: Callable[..., object] | None = None, initargs: Iterable[Any] = ()) -> None:
         """As BaseManager's."""
@@ -73,7 +73,7 @@ class SharedMemoryManager(BaseManager):
     def _note(self, made: shared_memory.SharedMemory) -> None:
         """Remember what is to be unlinked at the end."""
         if self._names is None:  # it was connected to by its address
-            self._names = List._in(self._usable())
+            self._names = []
             util.Finalize(self, _unlink, args=(self._names,), exitpriority=0)
         self._names.append(made.name)
 
@@ -83,7 +83,7 @@ class SharedMemoryManager(BaseManager):
 
 
 def _rebuild(
-    cls: type[SharedMemoryManager], segment: AnonymousSegment, address: str, names: List[str] | None
+    cls: type[SharedMemoryManager], segment: AnonymousSegment, address: str, names: List[str] | list[str] | None
 ) -> SharedMemoryManager:
     """A manager in another process, whose memory the first one's shutdown unlinks."""
     made = _rebuild_manager(cls, segment, address)
@@ -92,7 +92,7 @@ def _rebuild(
     return made
 
 
-def _unlink(names: List[str], remove: Callable[[str], bool] = shared_memory.SharedMemory.remove) -> None:
+def _unlink(names: List[str] | list[str], remove: Callable[[str], bool] = shared_memory.SharedMemory.remove) -> None:
     """Unlink all that is still there."""
     try:
         while names:

@@ -12,6 +12,7 @@ import types
 from functools import partial
 from operator import index
 from typing import TYPE_CHECKING, Any, SupportsIndex
+from weakref import ref
 
 from . import memory
 from .errors import MpshmError, SegmentClosedError, SegmentExistsError, SegmentNotFoundError, SegmentPermissionError
@@ -68,9 +69,8 @@ class SharedMemory:
     _flags = os.O_RDWR
     _name = ""
 
-    _view: _View | None = None
-    _buf: memoryview | None = None
-    _older: tuple[tuple[_View, memoryview], ...] = ()  # before the size changed, still in use by somebody's views
+    _now: tuple[_View, memoryview] | None = None  # mapping and buf, replaced in one step: threads may share the object
+    _older: tuple[ref[_View], ...] = ()  # from before the size changed: alive as long as views of them are
     _size = 0
     _mode = "r+"
     _track = True
@@ -170,7 +170,7 @@ class SharedMemory:
         with memory.settled(fd):
             size = os.fstat(fd).st_size
             view = _View(self._what, self._mode, fd, size)
-        self._view, self._buf, self._size = view, memoryview(view), size
+        self._now, self._size = (view, memoryview(view)), size
 
     def _failed(self, error: OSError, tried: str) -> None:
         """Raise what says it better."""
@@ -201,29 +201,27 @@ class SharedMemory:
     @property
     def size(self) -> int:
         """Bytes, exactly as many as were asked for. What any process's `resize` changes, is seen here at once."""
-        if self._view is not None:
-            self._size = os.lseek(self._view._fd, 0, os.SEEK_END)
+        now = self._now
+        if now is not None:
+            self._size = os.lseek(now[0]._fd, 0, os.SEEK_END)
         return self._size
 
     @property
     def buf(self) -> memoryview | None:
         """The memory; None after `close()`. It is as long as `size` at this moment: one taken before a `resize` goes
         on showing what it showed."""
-        view = self._view
-        if view is not None and os.lseek(view._fd, 0, os.SEEK_END) != view.size:
-            self._map_anew(view)
-        return self._buf
+        now = self._now
+        if now is None:
+            return None
+        if os.lseek(now[0]._fd, 0, os.SEEK_END) != now[0].size:
+            return self._map_anew(now[0])
+        return now[1]
 
-    def _map_anew(self, view: _View) -> None:
-        """Map it at its new size. What still has the old mapping's buffer keeps the old mapping."""
-        buf = self._buf
-        assert buf is not None
+    def _map_anew(self, view: _View) -> memoryview | None:
+        """Map it at its new size. What still has the old mapping's buffer, in any thread, keeps the old mapping."""
+        self._older = (*(older for older in self._older if older() is not None), ref(view))
         self._map(view._fd)
-        older = []
-        for mapped, shown in (*self._older, (view, buf)):
-            if not _let_go(mapped, shown):
-                older.append((mapped, shown))
-        self._older = tuple(older)
+        return None if self._now is None else self._now[1]
 
     def fileno(self) -> int:
         """A descriptor of the memory, which this object owns, and whose position it moves.
@@ -233,11 +231,11 @@ class SharedMemory:
         return self._opened("get the descriptor of")._fd
 
     def _opened(self, tried: str) -> _View:
-        if self._view is None:
+        if self._now is None:
             raise SegmentClosedError.because(
                 f"cannot {tried} {self._what}: it was closed", advice="Use it before close(), or attach to it again"
             )
-        return self._view
+        return self._now[0]
 
     def resize(self, size: int) -> None:
         """Make it longer, for all processes, or shorter, if nobody else has it mapped. New bytes are zero.
@@ -272,26 +270,34 @@ class SharedMemory:
 
     def _shorten(self, view: _View, fd: int, before: int, size: int) -> None:
         """Make it shorter; nobody can map it meanwhile."""
-        shown = self._buf
         keep = os.dup(view._fd)  # whose description says that the file is in use
         try:
-            if shown is None or not _let_go(view, shown):
-                if shown is not None:
-                    self._buf = _shown(view, shown)
+            if any(older() is not None for older in self._older) or not self._unmap():
                 raise BufferError(self._too_short(before, size, "a view of it in this process"))
             others = memory.mappers(fd)
-            if others or memory.users(keep):
-                by = f"the processes {others}" if others else "another process"
-                size = before
-            else:
-                by = ""
+            by = f"the processes {others}" if others else "another process" if memory.users(keep) else ""
+            if not by:
                 os.ftruncate(fd, size)
-            self._view = _View(self._what, self._mode, keep, size)
-            self._buf, self._size = memoryview(self._view), size
+            mapped = _View(self._what, self._mode, keep, before if by else size)
+            self._now, self._size = (mapped, memoryview(mapped)), mapped.size
             if by:
                 raise BufferError(self._too_short(before, size, by))
         finally:
             os.close(keep)
+
+    def _unmap(self) -> bool:
+        """Unmap it here; False if a view is in use, and then nothing has changed."""
+        if self._now is None:
+            return True
+        view, buf = self._now
+        try:
+            buf.release()
+            view._unmap()
+        except BufferError:
+            self._now = view, _shown(view, buf)
+            return False
+        self._now = None
+        return True
 
     def _too_short(self, before: int, size: int, by: str) -> str:
         return (
@@ -305,23 +311,15 @@ class SharedMemory:
         Raises: BufferError while a view of `buf` (a slice, an array) is in use; nothing is lost then, and it can be
         closed later.
         """
-        older = tuple(pair for pair in self._older if not _let_go(*pair))
-        self._older = older
-        view, buf = self._view, self._buf
-        if view is not None and buf is not None and not older:
-            fd = os.dup(view._fd) if self._nameless else -1
-            try:
-                if _let_go(view, buf):
-                    self._size = os.lseek(fd, 0, os.SEEK_END) if fd >= 0 else self._size
-                    self._view = self._buf = None
-                elif not view.closed:
-                    self._buf = _shown(view, buf)
-            finally:
-                if fd >= 0 and self._view is None:
-                    memory.last_use(fd)
-                elif fd >= 0:
-                    os.close(fd)
-        if self._view is not None or older:
+        now = self._now
+        self._older = tuple(older for older in self._older if older() is not None)
+        if now is not None and not self._older:
+            self._size = os.lseek(now[0]._fd, 0, os.SEEK_END)
+            fd = os.dup(now[0]._fd) if self._nameless else -1
+            ended = self._unmap()
+            if fd >= 0:
+                memory.last_use(fd) if ended else os.close(fd)
+        if self._now is not None or self._older:
             raise BufferError(
                 f"cannot close {self._what}: cannot close exported pointers exist, a slice or an array of its buf is "
                 "still in use. Release or delete it first"
@@ -336,8 +334,8 @@ class SharedMemory:
         if not self._nameless:
             memory.unlink_named(name, self._file, self._what)
             return
-        if self._view is not None:
-            memory.unlink_nameless(name, self._view._fd, self._what)
+        if self._now is not None:
+            memory.unlink_nameless(name, self._now[0]._fd, self._what)
             return
         fd, _ = memory.open_file(name, False, self._what)
         try:
@@ -385,16 +383,6 @@ class SharedMemory:
             self.close()
         except (BufferError, OSError, AttributeError, TypeError):
             pass
-
-
-def _let_go(view: _View, buf: memoryview) -> bool:
-    """Unmap what was handed out as `buf`; False if it is in use, or was given to more than `buf`."""
-    try:
-        buf.release()
-        view._unmap()
-    except BufferError:
-        return False
-    return True
 
 
 def _shown(view: _View, buf: memoryview) -> memoryview:

@@ -45,7 +45,8 @@ class XSISharedMemory(Region):
 
     Args: `key`, of `xsi_key()` or agreed on otherwise; None makes memory that only its `shmid` leads to. `size` in
     bytes, needed to make it. `mode`: `'x'` make it, `'a'` make it unless it is there, `'r+'` or `'r'` attach; by
-    default `'a'` with a size, `'r+'` without. `permissions` of what is made. `address`: map there, a multiple of `PAGESIZE`, or fail.
+    default `'a'` with a size, `'r+'` without. `permissions` of what is made. `address`: map there, a
+    multiple of `PAGESIZE`, or fail.
     Raises: TypeError, ValueError for bad arguments, and if it is there and smaller than `size`; SegmentNotFoundError;
     SegmentExistsError; SegmentFullError; SegmentPermissionError.
 

@@ -33,7 +33,8 @@ PYTHON_FLOORS = {
     1: "memory",
     3: "allocators",
     4: "segments handles",
-    6: "containers sharing sync queues arrays sharedctypes deques sets proxies singletons regions shared_memory shareable_list xsi",
+    5: "regions xsi shareable_list shared_memory",
+    6: "containers sharing sync queues arrays sharedctypes deques sets proxies singletons",
     7: "__init__ __main__ managers context cli demo registry pools memory_manager",
 }
 LONGEST_FILE = 900  # lines; a longer one holds two concepts

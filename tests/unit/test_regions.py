@@ -76,7 +76,7 @@ def test_copy_on_write_of_a_file_opened_for_reading(path):
 @pytest.mark.parametrize(("offset", "length"), [(0, 16385), (16384, 1), (16384, None), (20000, None), (1, 16384)])
 def test_beyond_the_end_is_refused(path, offset, length):
     """What would be read beyond the file's end later is an error now."""
-    with path.open("r+b") as file, pytest.raises(ValueError, match="16384 bytes|0 bytes"):
+    with path.open("r+b") as file, pytest.raises(ValueError, match=r"16384 bytes|0 bytes"):
         MappedRegion(file, "r+", offset, length)
 
 

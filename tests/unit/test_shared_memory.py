@@ -31,7 +31,7 @@ def shm():
 
 
 def descriptors():
-    return len(os.listdir("/proc/self/fd"))
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 def mapped():
@@ -70,7 +70,7 @@ def test_too_much_is_refused_at_once(named, unique_name):
     """What there is no memory for is an error that tells the size and the way out, and leaves nothing."""
     name = unique_name() if named else None
     before = descriptors()
-    with pytest.raises(mpshm.SegmentFullError, match="takes 35184372088832 bytes.*Ask for fewer") as caught:
+    with pytest.raises(mpshm.SegmentFullError, match=r"takes 35184372088832 bytes.*Ask for fewer") as caught:
         SharedMemory(name, create=True, size=1 << 45)
     assert isinstance(caught.value, MemoryError)
     assert descriptors() == before
