@@ -31,7 +31,6 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing import util
 
 from . import _binding
 from .errors import (
@@ -302,6 +301,8 @@ def _pin(name: str, fd: int, path: str | None) -> None:
         os.close(before.fd)
     if _once.get("finalizer") != os.getpid():
         _once["finalizer"] = os.getpid()
+        from multiprocessing import util  # not before it is needed: it takes long to import
+
         util.Finalize(None, _unlink_all, exitpriority=-100)  # after those of the program
 
 
