@@ -407,23 +407,26 @@ class ShareableList:
     Source: `multiprocessing.shared_memory.ShareableList`.
     """
 
-    shm: SharedMemory
-
     def __init__(self, sequence: Iterable[Item] | None = None, *, name: str | None = None) -> None:
         if name is None or sequence is not None:
             values = list(sequence or ())
             size = Items.size_for(values)
-            self.shm = SharedMemory(name, create=True, size=size)
-            self._items = Items(self.shm)
+            self._shm = SharedMemory(name, create=True, size=size)
+            self._items = Items(self._shm)
             self._items.fill(values)
         else:
-            self.shm = SharedMemory(name)
-            self._items = Items(self.shm)
+            self._shm = SharedMemory(name)
+            self._items = Items(self._shm)
             try:
                 self._items.look()
             except BaseException:
-                self.shm.close()
+                self._shm.close()
                 raise
+
+    @property
+    def shm(self) -> SharedMemory:
+        """The memory that it is in, for `close()` and `unlink()`."""
+        return self._shm
 
     def _place(self, position: SupportsIndex, message: str) -> int:
         place, count = index(position), self._items.count

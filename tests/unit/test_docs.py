@@ -99,7 +99,6 @@ def test_reference_describes_what_exists(module: str, name: str) -> None:
         ("mpshm", "SharedMemory"),
         ("mpshm", "ShareableList"),
         ("mpshm", "MappedRegion"),
-        ("mpshm", "XSISharedMemory"),
         ("mpshm.containers", "Value"),
         ("mpshm.sync", "Lock"),
         ("mpshm.sync", "RLock"),
