@@ -259,7 +259,7 @@ class SharedMemory:
             with memory.settled(view._fd, change=True) as fd:
                 before = os.fstat(fd).st_size
                 if nbytes > before:
-                    memory.reserve(fd, before, nbytes - before, f"resize to {nbytes} bytes", self._what)
+                    memory.reserve(fd, before, nbytes - before, "resize", f"{self._what} to {nbytes} bytes")
                 elif nbytes < before:
                     self._shorten(view, fd, before, nbytes)
                     return
