@@ -63,14 +63,17 @@ from .linked import LinkedList
 from .named import unique
 from .queues import JoinableQueue, Queue, SimpleQueue
 from .references import UniqueRef, WeakRef
+from .regions import PAGESIZE, MappedRegion, anonymous_shared_memory
 from .segment_kinds import ManagedExternalBuffer, ManagedHeapMemory, ManagedMappedFile, ManagedSharedMemory
 from .segments import AnonymousSegment
 from .sets import Set
+from .shared_memory import ShareableList, SharedMemory
 from .sharing import share
 from .sorted import Map, MultiMap, SortedSet
 from .strings import String
 from .sync import Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, Semaphore
 from .vectors import Vector
+from .xsi import XSISharedMemory, xsi_key
 
 Array = context.default.Array
 Manager = context.default.Manager
@@ -80,6 +83,7 @@ Value = context.default.Value
 get_context = context.default.get_context
 
 __all__ = [
+    "PAGESIZE",
     "AdaptivePool",
     "AnonymousSegment",
     "Array",
@@ -104,6 +108,7 @@ __all__ = [
     "ManagedSharedMemory",
     "Manager",
     "Map",
+    "MappedRegion",
     "MpshmError",
     "MultiMap",
     "Namespace",
@@ -130,6 +135,8 @@ __all__ = [
     "Semaphore",
     "SequentialFit",
     "Set",
+    "ShareableList",
+    "SharedMemory",
     "SimpleQueue",
     "SortedSet",
     "String",
@@ -138,9 +145,11 @@ __all__ = [
     "Value",
     "Vector",
     "WeakRef",
+    "XSISharedMemory",
     "__version__",
     "active_children",
     "allow_connection_pickling",
+    "anonymous_shared_memory",
     "context",
     "cpu_count",
     "current_process",
@@ -158,6 +167,7 @@ __all__ = [
     "set_start_method",
     "share",
     "unique",
+    "xsi_key",
 ]
 
 # Modules of multiprocessing that are used as `mp.pool.ThreadPool` and the like; loaded when asked for.
@@ -172,7 +182,6 @@ _MODULES = frozenset(
         "reduction",
         "resource_sharer",
         "resource_tracker",
-        "shared_memory",
         "spawn",
         "synchronize",
         "util",
@@ -180,7 +189,7 @@ _MODULES = frozenset(
 )
 
 # The same of our own.
-_OWN_MODULES = frozenset({"sharedctypes"})
+_OWN_MODULES = frozenset({"shared_memory", "sharedctypes"})
 
 # What brings ctypes or NumPy in -> the module that has it; loaded when asked for.
 _LATER = {"OffsetPtr": "offsets", "SharedArray": "ndarrays"}

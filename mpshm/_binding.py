@@ -30,8 +30,10 @@ __all__ = [
     "in_use",
     "is_closed",
     "is_sequential",
+    "memory_limit",
     "recover",
     "release",
+    "reserve",
     "shutdown",
     "stats",
     "types",
@@ -224,3 +226,24 @@ def grow(address: int, nbytes: int, name: str) -> None:
 def recover(address: int, name: str) -> int:
     """Clean up after dead processes now. Returns how many there were."""
     return _ok(lib.mps_seg_recover(_pointer(address)), "recover", name)
+
+
+def reserve(fd: int, offset: int, nbytes: int, tried: str, name: str) -> None:
+    """Give a range of a file memory, growing the file where it is shorter.
+
+    Raises: SegmentFullError if the system refuses, and then nothing has changed.
+    """
+    status = lib.mps_os_reserve(fd, offset, nbytes)
+    if status in SegmentFullError.statuses:
+        raise SegmentFullError.because(
+            f"cannot {tried} {name}: there is no memory for so many bytes",
+            advice="Ask for fewer, or free some: see the room that is left in /dev/shm (df) and in memory (free)",
+            status=status,
+            errno=lib.mps_last_errno() or None,
+        )
+    _ok(status, tried, name)
+
+
+def memory_limit() -> int:
+    """Bytes of memory that this process may hope for: the machine's, or its control group's limit."""
+    return int(lib.mps_os_memory_limit())

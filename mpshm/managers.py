@@ -58,10 +58,12 @@ from .registry import Registry
 from .segments import AnonymousSegment, Segment
 
 if TYPE_CHECKING:
-    from multiprocessing.managers import RemoteError, SharedMemoryManager
+    from multiprocessing.managers import RemoteError
 
     from numpy.typing import DTypeLike
     from typing_extensions import Self
+
+    from .memory_manager import SharedMemoryManager
 
 __all__ = [
     "AcquirerProxy",
@@ -499,9 +501,13 @@ def _as_dict(args: Sequence[Any], kwds: Mapping[str, Any]) -> Mapping[Any, Any]:
 
 
 def __getattr__(name: str) -> object:
-    """The standard library's own, which take long to import."""
-    if name in ("RemoteError", "SharedMemoryManager"):
+    """What takes long to import, or is built on this module."""
+    if name == "RemoteError":
         import multiprocessing.managers
 
-        return getattr(multiprocessing.managers, name)
+        return multiprocessing.managers.RemoteError
+    if name == "SharedMemoryManager":
+        from .memory_manager import SharedMemoryManager
+
+        return SharedMemoryManager
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,6 +3,7 @@
 import gc
 import itertools
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,14 @@ METHODS = ("fork", "spawn", "forkserver")
 
 
 def left_behind():
-    """What has a name of ours in shared memory, but for what other test processes are just using."""
-    names = {path.name for path in Path("/dev/shm").glob("*mpshm*")}
-    return {name for name in names if not name.startswith("mpshm-test-") or name.split("-")[2] == str(os.getpid())}
+    """What has a name of ours in shared memory, but for what another process that lives has named after itself."""
+    return {path.name for path in Path("/dev/shm").glob("*mpshm*") if not of_another_test(path.name)}
+
+
+def of_another_test(name):
+    """Whether a test process other than this one is at work on it."""
+    pid = re.match(r"mpshm-[a-z]+-(\d+)", name)
+    return pid is not None and int(pid[1]) != os.getpid() and Path("/proc", pid[1]).exists()
 
 
 def open_segments():

@@ -2,6 +2,7 @@
 #include "check.h"
 #include "crash.h"
 #include "opening.h"
+#include "os.h"
 typedef struct mps_seg mps_seg;
 typedef struct {
     uint8_t id[16];
@@ -49,6 +50,8 @@ int mps_seg_check(mps_seg *seg, char *why, size_t why_size);
 int mps_seg_grow(mps_seg *seg, uint64_t nbytes);
 int mps_seg_recover(mps_seg *seg);
 #define MPS_VERSION ...
+int mps_os_reserve(int fd, uint64_t off, uint64_t len);
+uint64_t mps_os_memory_limit(void);
 int mps_last_errno(void);
 const char *mps_status_text(int status);
 int mps_crash_arm(uint64_t n);

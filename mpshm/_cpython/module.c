@@ -312,6 +312,7 @@ static int module_exec(PyObject *module)
         mpy_raw_alloc_ready,
         mpy_names_ready,
         mpy_pool_ready,
+        mpy_window_ready,
         mpy_adder_ready,
         mpy_array_ready,
         mpy_snap_ready,

@@ -96,6 +96,7 @@ int mpy_event_ready(PyObject *module, mpy_state *state);
 int mpy_sem_ready(PyObject *module, mpy_state *state);
 int mpy_cond_ready(PyObject *module, mpy_state *state);
 int mpy_barrier_ready(PyObject *module, mpy_state *state);
+int mpy_window_ready(PyObject *module, mpy_state *state);
 int mpy_pickling_ready(PyObject *module, mpy_state *state);
 
 static inline unsigned mpy_kind_index(uint32_t kind)

@@ -2,6 +2,7 @@
 
     python cpython_suite.py manager spawn -                   the tests of managers, by the start method spawn
     python cpython_suite.py processes fork -                  those of locks, queues, values and the like
+    python cpython_suite.py shared_memory fork -              those of SharedMemory and ShareableList
     python cpython_suite.py manager fork WithManagerTestPool  one class alone
     python cpython_suite.py manager fork - ID...              all but these tests (ID: Class.test, or a Class)
 
@@ -16,6 +17,7 @@ import json
 import multiprocessing
 import multiprocessing.managers
 import multiprocessing.queues
+import multiprocessing.shared_memory
 import multiprocessing.sharedctypes
 import sys
 import types
@@ -52,6 +54,9 @@ CLASSES = {
         "WithProcessesTestValue",
         "TestSimpleQueue",
     },
+    "shared_memory": {
+        "WithProcessesTestSharedMemory",
+    },
 }
 
 # Functions of the module `multiprocessing`.
@@ -81,6 +86,10 @@ def substitute(group):
         multiprocessing.Manager = mpshm.Manager
         # The tests ask how the server's process ended. There is none, and nothing can have gone wrong with it.
         mpshm.managers.BaseManager._process = types.SimpleNamespace(exitcode=0)
+    elif group == "shared_memory":
+        # Where the tests look for it, and where they replace _make_filename().
+        multiprocessing.shared_memory = sys.modules["multiprocessing.shared_memory"] = mpshm.shared_memory
+        multiprocessing.managers.SharedMemoryManager = mpshm.managers.SharedMemoryManager
     else:
         for name in PRIMITIVES:
             setattr(multiprocessing, name, getattr(mpshm, name))

@@ -30,10 +30,21 @@ FEEDER = "about errors in the thread that feeds the queue's pipe: there is neith
 REPR = "the repr begins with the class's name: EventProxy or Event there, mpshm.Event here"
 CLOSED = "empty() fails there because it polls a pipe that is closed: there is no pipe, and what is in stays in"
 
+TRACKER = "about multiprocessing's resource tracker, in a program that is started with the standard library's objects"
+GROWS = (
+    "wants an error where an item outgrows its first length: here it grows (test_like_shared_memory.py has the rest)"
+)
+
 LEFT_OUT = {
     "TestSimpleQueue.test_closed": "asks the queue's two pipes whether they are closed: there is no pipe",
     "WithManagerTestManagerRestart.test_rapid_restart": NETWORK,
     "WithManagerTestRemoteManager.test_remote": NETWORK,
+    "WithProcessesTestSharedMemory.test_shared_memory_ShareableList_basics": GROWS,
+    "WithProcessesTestSharedMemory.test_shared_memory_SharedMemoryManager_reuses_resource_tracker": TRACKER,
+    "WithProcessesTestSharedMemory.test_shared_memory_SharedMemoryServer_ignores_sigint": (
+        "sends a signal to the server's process: there is none"
+    ),
+    "WithProcessesTestSharedMemory.test_shared_memory_cleaned_after_process_termination": TRACKER,
     "WithProcessesTestQueue.test_queue_feeder_donot_stop_onexc": FEEDER,
     "WithProcessesTestQueue.test_queue_feeder_on_queue_feeder_error": FEEDER,
 }
@@ -47,6 +58,8 @@ YOUNGER = {
     (3, 13): {
         "TestSimpleQueue.test_empty_exceptions": CLOSED,
         "WithProcessesTestQueue.test_closed_queue_empty_exceptions": CLOSED,
+        "WithProcessesTestSharedMemory.test_shared_memory_tracking": TRACKER,
+        "WithProcessesTestSharedMemory.test_shared_memory_untracking": TRACKER,
     },
 }
 

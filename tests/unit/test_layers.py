@@ -36,11 +36,12 @@ PYTHON_FLOORS = {
     1: "memory",
     3: "allocators",
     4: "segments segment_kinds handles named allocations references offsets ndarrays",
+    5: "regions xsi shareable_list shared_memory",
     6: (
         "containers sharing sync queues arrays sharedctypes deques sets sorted proxies singletons "
         "vectors linked strings files"
     ),
-    7: "__init__ __main__ managers context cli demo registry pools",
+    7: "__init__ __main__ managers context cli demo registry pools memory_manager",
 }
 LONGEST_FILE = 900  # lines; a longer one holds two concepts
 SYSTEMS = r"__(gnu_)?linux__|__ANDROID__|__APPLE__|__MACH__|__(Free|Net|Open)BSD__|__unix__|__CYGWIN__|_WIN32"
