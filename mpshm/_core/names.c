@@ -1,6 +1,6 @@
 #include "names.h"
 
-#include "refs.h"
+#include "reader.h"
 #include "table_body.h"
 
 static mps_table *table_at(const mps_seg *seg, mps_off off)
@@ -33,8 +33,21 @@ static mps_status open_table(mps_tx *tx, bool create, mps_off *names, uint32_t *
     return st;
 }
 
+/* The same where this process may not write. */
+static mps_status open_to_read(mps_seg *seg, bool create, mps_off *names)
+{
+    *names = mps_load64_acquire(&mps_seg_root(seg)->names);
+    if (*names == 0) {
+        return create ? MPS_E_READONLY : MPS_E_NOTFOUND;
+    }
+    return mps_object_at(seg, *names, MPS_KIND_NAMES) != NULL ? mps_ref_look(seg, *names) : MPS_E_CORRUPT;
+}
+
 mps_status mps_names_open(mps_seg *seg, mps_door door, bool create, mps_off *names)
 {
+    if (mps_unlikely(seg->region.readonly)) {
+        return open_to_read(seg, create, names);
+    }
     *names = mps_load64_acquire(&mps_seg_root(seg)->names);
     if (mps_likely(mps_load32(&seg->control->state) == MPS_STATE_READY && mps_ref_again(seg, *names))) {
         if (mps_likely(mps_object_at(seg, *names, MPS_KIND_NAMES) != NULL)) {
@@ -151,16 +164,22 @@ static mps_status object_of(const mps_entry *e, mps_off *object)
     return mps_value_tag(v) == MPS_TAG_REF && mps_value_is_inline(v) ? MPS_OK : MPS_E_CORRUPT;
 }
 
-static mps_status find_locked(mps_seg *seg, mps_door door, mps_table *t, const mps_enc *key, bool refer,
-                              mps_off *object)
+/* Takes the guard to read, unless another thread has the user's lock; who may not write can't wait for that. */
+static mps_status enter_to_read(mps_tx *tx, mps_table *t)
+{
+    mps_status st = mps_reader_lock(tx, &t->object);
+    return st == MPS_OK && !tx->reading ? mps_userlock_pass(tx->seg, &t->object.user) : st;
+}
+
+static mps_status find_once(mps_seg *seg, mps_door door, mps_table *t, const mps_enc *key, bool refer, mps_off *object)
 {
     mps_tx tx;
     uint32_t counted = 0;
-    mps_status st = mps_tx_begin(seg, &tx, door);
+    mps_status st = mps_reader_begin(seg, &tx, door);
     if (st != MPS_OK) {
         return st;
     }
-    st = mps_table_enter(&tx, t);
+    st = enter_to_read(&tx, t);
     if (st == MPS_OK) {
         mps_shape s;
         mps_found f;
@@ -176,6 +195,17 @@ static mps_status find_locked(mps_seg *seg, mps_door door, mps_table *t, const m
     if (st != MPS_OK && counted > 0) {
         mps_ref_drop(seg, door, *object);
     }
+    return st;
+}
+
+static mps_status find_locked(mps_seg *seg, mps_door door, mps_table *t, const mps_enc *key, bool refer,
+                              mps_off *object)
+{
+    uint64_t since = 0;
+    mps_status st;
+    do {
+        st = find_once(seg, door, t, key, refer, object);
+    } while (mps_reader_again(seg, door, &st, &since));
     return st;
 }
 
@@ -255,19 +285,28 @@ static mps_status name_of(mps_tx *tx, const mps_table *t, mps_off object, mps_co
     return MPS_E_NOTFOUND;
 }
 
-mps_status mps_names_of(mps_seg *seg, mps_door door, mps_off names, mps_off object, mps_copy *key)
+static mps_status name_of_once(mps_seg *seg, mps_door door, mps_table *t, mps_off object, mps_copy *key)
 {
-    mps_table *t = table_at(seg, names);
     mps_tx tx;
-    mps_status st = mps_tx_begin(seg, &tx, door);
+    mps_status st = mps_reader_begin(seg, &tx, door);
     if (st != MPS_OK) {
         return st;
     }
-    st = mps_table_enter(&tx, t);
+    st = enter_to_read(&tx, t);
     if (st == MPS_OK) {
         st = name_of(&tx, t, object, key);
     }
     return mps_copy_end(&tx, st, key, NULL);
+}
+
+mps_status mps_names_of(mps_seg *seg, mps_door door, mps_off names, mps_off object, mps_copy *key)
+{
+    uint64_t since = 0;
+    mps_status st;
+    do {
+        st = name_of_once(seg, door, table_at(seg, names), object, key);
+    } while (mps_reader_again(seg, door, &st, &since));
+    return st;
 }
 
 mps_status mps_names_reserve(mps_seg *seg, mps_door door, mps_off names, uint64_t n)

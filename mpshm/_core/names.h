@@ -10,7 +10,7 @@
  * lives on without any process.
  *
  * Locking: table.h's. While a thread holds the table's user lock (object.user), all others' changes and searches answer MPS_E_BUSY:
- * wait with mps_userlock_wait, then again.
+ * wait with mps_userlock_wait, then again. A process that may only read can't wait for that, and looks all the same (reader.h).
  *
  * Costs: enter, find, remove O(1) expected, of an inline name (up to 14 bytes) without an allocation; mps_names_of O(names).
  */

@@ -75,7 +75,7 @@ mps_status mps_raw_move(mps_seg *seg, mps_door door, mps_off off, uint64_t seria
 
 /* ---- numbers that stand for objects, the same in every process: positive, below 2^63 ---- */
 
-/* offset / 16 in the low 42 bits, 21 bits of a hash of serial and segment above. */
+/* offset / 16 in the low 42 bits, 21 bits of a hash of the serial under the segment's seed above: copies of a segment know its numbers. */
 uint64_t mps_number_of(const mps_seg *seg, mps_off off, uint64_t serial);
 /* The object that a number stands for: MPS_E_STALE when it is gone, or another segment's. Nobody keeps it there. */
 mps_status mps_number_find(mps_seg *seg, uint64_t number, mps_off *off, uint64_t *serial);

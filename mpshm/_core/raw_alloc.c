@@ -267,9 +267,7 @@ mps_status mps_raw_move(mps_seg *seg, mps_door door, mps_off off, uint64_t seria
 
 static uint64_t mark_of(const mps_seg *seg, uint64_t serial)
 {
-    uint64_t id;
-    memcpy(&id, seg->id, sizeof(id));
-    return mps_mix(serial ^ 0x9e3779b97f4a7c15u, id | 1) >> (64 - MARK_BITS);
+    return mps_mix(serial ^ 0x9e3779b97f4a7c15u, seg->seed | 1) >> (64 - MARK_BITS);
 }
 
 uint64_t mps_number_of(const mps_seg *seg, mps_off off, uint64_t serial)

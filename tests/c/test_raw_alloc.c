@@ -160,7 +160,7 @@ static void test_numbers(check_rng *rng)
     world other = world_make(8u << 20);
     number = mps_number_of(w.seg, w.objects[0], 1);
     CHECK_OK(mps_number_find(w.seg, number, &found, &found_serial));
-    CHECK_STATUS(mps_number_find(other.seg, number, &found, &found_serial), MPS_E_STALE); /* it has another id */
+    CHECK_STATUS(mps_number_find(other.seg, number, &found, &found_serial), MPS_E_STALE); /* its seed is another */
     world_end(&other);
     world_end(&w);
 }
