@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from .test_crash_points import crash_build
+from test_crash_points import crash_build
 
 HERE = Path(__file__).parent
 STRIDES = {"make": 1, "make_and_leave": 1, "open_and_leave": 1, "shrink": 1, "zero": 1, "grow_again": 11}
