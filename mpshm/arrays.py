@@ -36,6 +36,10 @@ class Array(Shared, _types.Array):
         """A new one in a segment. Raises: what `array.array` raises."""
         return cls._of(segment, _content(typecode, sequence))
 
+    @classmethod
+    def _make(cls, segment: Segment, typecode: str, sequence: Iterable[Any] = ()) -> Array:
+        return cls._filled(segment, typecode, sequence)
+
     def _getvalue(self) -> array[Any]:
         return self[:]
 

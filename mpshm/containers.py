@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, MutableSequence
 from sys import maxsize
 from types import SimpleNamespace
-from typing import Any, SupportsIndex, TypeVar
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
 from . import _types
+
+if TYPE_CHECKING:
+    from .segments import Segment
 
 __all__ = ["Dict", "List", "Namespace", "Shared", "Value", "mark"]
 
@@ -34,6 +37,13 @@ class Shared:
     __slots__ = ()
 
     _typeid = ""
+
+    @classmethod
+    def _make(cls, segment: Segment, *args: Any, **kwds: Any) -> Any:
+        """A new one in a segment, made as by its own call."""
+        made = cls._in(segment)  # type: ignore[attr-defined]
+        made.__init__(*args, **kwds)
+        return made
 
     def __repr__(self) -> str:
         return f"<mpshm.{type(self).__name__} object, typeid {self._typeid!r} at {id(self):#x}>"

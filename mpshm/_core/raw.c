@@ -1,7 +1,7 @@
 #include "raw.h"
 
 #include "racy.h"
-#include "reader.h"
+#include "refs.h"
 
 #define MUCH ((uint64_t)1 << 20) /* bytes whose clearing is worth letting go of the GIL */
 
@@ -92,12 +92,6 @@ mps_status mps_raw_data(mps_seg *seg, mps_off off, mps_off *data, uint64_t *nbyt
     const mps_raw *raw = mps_region_at(&seg->region, off);
     *nbytes = mps_load64_acquire(&raw->nbytes);
     *data = data_at(off, *nbytes);
-    if (mps_unlikely(seg->region.readonly)) {
-        mps_status st = mps_reader_look(seg, off);
-        if (st != MPS_OK) {
-            return st;
-        }
-    }
     return *nbytes <= MPS_RAW_MAX && mps_region_holds(&seg->region, *data, *nbytes) ? MPS_OK : MPS_E_CORRUPT;
 }
 
