@@ -1,4 +1,4 @@
-"""Every class in every kind of segment: what only looks works where nothing may be written to, and nothing else does."""
+"""Every class in every kind of segment: where nothing may be written to, what only looks works, and nothing else."""
 
 import gc
 import hashlib
@@ -57,7 +57,7 @@ def test_no_method_is_left_out(segment, name):
 
 @pytest.mark.parametrize("name", MAKE)
 def test_every_method_where_nothing_may_be_written(segment, tmp_path, interpreter_env, name):
-    """Opened for reading only, what looks answers, what changes is refused, and the file is what it was, byte by byte."""
+    """Opened for reading only: what looks answers, what changes is refused, no byte of the file is another."""
     made = MAKE[name](segment)
     wanted = every_class.answers(name, made)
     gc.collect()
@@ -71,7 +71,7 @@ def test_every_method_where_nothing_may_be_written(segment, tmp_path, interprete
 
 @pytest.mark.parametrize("name", MAKE)
 def test_every_method_in_a_copy(segment, tmp_path, interpreter_env, name):
-    """Opened as a copy of what nobody uses, all works, changes stay there, and the file is what it was, byte by byte."""
+    """Opened as a copy of what nobody uses: all works, changes stay there, no byte of the file is another."""
     made = MAKE[name](segment)
     kept, place = pickle.dumps(made), place_of(made)
     wanted = every_class.answers(name, made)
