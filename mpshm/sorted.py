@@ -175,12 +175,6 @@ class Map(Ordered, Shared, _types.Map[_K, _V]):
             self._update(list(pairs), list(pairs.values()))
 
     @classmethod
-    def _make(cls, segment: Any, /, *args: Any, **kwds: Any) -> Map[_K, _V]:
-        made: Map[_K, _V] = cls._in(segment)
-        made.__init__(*args, **kwds)  # type: ignore[misc]
-        return made
-
-    @classmethod
     def fromkeys(cls, iterable: Iterable[_K], value: _V | None = None, /) -> Map[_K, _V | None]:
         """A new one in the default segment, with each key of `iterable` set to `value`."""
         return cls(dict.fromkeys(iterable, value))  # type: ignore[return-value]
@@ -261,12 +255,6 @@ class MultiMap(Ordered, Shared, _types.MultiMap[_K, _V]):
     ) -> None:
         _set_allocator(self, allocator)
         self.update(items)
-
-    @classmethod
-    def _make(cls, segment: Any, /, *args: Any, **kwds: Any) -> MultiMap[_K, _V]:
-        made: MultiMap[_K, _V] = cls._in(segment)
-        made.__init__(*args, **kwds)  # type: ignore[misc]
-        return made
 
     def update(self, items: Mapping[_K, _V] | Iterable[tuple[_K, _V]] = (), /) -> None:
         """Add all these items, in one step. Args: `items`, a mapping or pairs."""
@@ -350,12 +338,6 @@ class SortedSet(Ordered, Shared, _types.SortedSet[_K]):
     def __init__(self, iterable: Iterable[_K] = (), /, *, allocator: Any = None, flat: bool = False) -> None:
         _set_allocator(self, allocator)
         self.update(iterable)
-
-    @classmethod
-    def _make(cls, segment: Any, /, *args: Any, **kwds: Any) -> SortedSet[_K]:
-        made: SortedSet[_K] = cls._in(segment)
-        made.__init__(*args, **kwds)  # type: ignore[misc]
-        return made
 
     def _keys(self) -> tuple[list[_K], int]:
         """All keys, and the version they are of."""
