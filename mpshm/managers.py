@@ -331,9 +331,10 @@ def _find(segment_id: bytes, name: str) -> Segment | None:
     if not name:
         return find_segment(segment_id)
     try:
-        return ManagedSharedMemory._reach(name, "r+", 0o600, segment_id)
+        found = ManagedSharedMemory._reach(name, "r+", 0o600, segment_id)
     except SegmentNotFoundError:
         return None
+    return None if found.closed else found
 
 
 def _rebuild_manager(cls: type[BaseManager], segment: Segment, address: str) -> BaseManager:
