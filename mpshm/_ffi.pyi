@@ -28,6 +28,7 @@ class Cdata:
     permissions: int
     how: int
     version: int
+    made: int
     why: Cdata
 
     def __getitem__(self, index: int) -> Segment: ...

@@ -64,8 +64,8 @@ def open_path(
     permissions: int = 0o600,
     address: int = 0,
     timeout: float = 60.0,
-) -> int:
-    """Make or open the segment that `path` leads to. Returns its address.
+) -> tuple[int, bool]:
+    """Make or open the segment that `path` leads to. Returns its address, and whether it was made.
 
     Args: `what` names it in messages; `how`, the flags above; `segment_id`, what it must be; `timeout` in seconds, how
     long to wait for others that are opening it.
@@ -98,7 +98,7 @@ def open_path(
     if status < 0:
         why = ffi.string(opening.why).decode("utf-8", "replace")
         raise _open_error(status, lib.mps_last_errno(), what, why, opening.version, address, segment_id, timeout)
-    return _address(out[0])
+    return _address(out[0]), bool(opening.made)
 
 
 def _open_error(

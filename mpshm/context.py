@@ -74,19 +74,16 @@ class BaseContext(stdlib.BaseContext):
     ) -> SyncManager:
         """A started manager: shared objects without a server process.
 
-        Args: `size`, bytes backed by memory at once; `max_size`, bytes it may grow to by itself; `name` and
-        `mode` must be None: the segment is anonymous; `ctx`, where its `Pool` comes from (default: this
-        context).
-        Returns: a SyncManager; the caller shuts it down, or uses it in a `with` statement.
-        Raises: TypeError, ValueError for bad sizes, ValueError for a name; SegmentFullError if the system
-        refuses the memory.
+        Args: `size`, bytes backed by memory at once; `max_size`, bytes it may grow to by itself; `name` of its
+        segment in shared memory, None for one without; `mode`, "a" (and None) to open that or else make it, "x" to
+        make it, "r+" to use another manager's, and as ManagedSharedMemory's; `ctx`, where its `Pool` comes from
+        (default: this context).
+        Returns: a SyncManager; the caller shuts it down, or uses it in a `with` statement. What has a name ends, and
+        loses it, when the manager that made it is shut down; a process that ends without that leaves it.
+        Raises: TypeError, ValueError for bad sizes or names, or a mode without a name; SegmentFullError if the system
+        refuses the memory; SegmentExistsError, SegmentNotFoundError and all that ManagedSharedMemory raises.
         """
-        if name is not None or mode is not None:
-            raise ValueError(
-                f"cannot make a manager with name={name!r}, mode={mode!r}: its segment is anonymous. "
-                "Leave both out, and hand its objects to the processes that need them."
-            )
-        made = SyncManager(ctx=ctx or self.get_context(), size=size, max_size=max_size)
+        made = SyncManager(ctx=ctx or self.get_context(), size=size, max_size=max_size, name=name, mode=mode)
         made.start()
         return made
 

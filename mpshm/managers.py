@@ -55,6 +55,7 @@ from .proxies import (
     public_methods,
 )
 from .registry import Registry
+from .segment_kinds import ManagedSharedMemory
 from .segments import AnonymousSegment, Segment
 
 if TYPE_CHECKING:
@@ -121,7 +122,12 @@ class BaseManager(Registry):
 
     Args: `address`, another manager's, for `connect()`; `authkey`, `serializer` and `shutdown_timeout` are
     there for programs written for multiprocessing and have no effect, since there is no server to talk to;
-    `ctx`, where `Pool` comes from; `size` and `max_size` of the segment in bytes, None for the default.
+    `ctx`, where `Pool` comes from; `size` and `max_size` of the segment in bytes, None for the default; `name`, of
+    the segment, in shared memory, None for one without a name; `mode`, how to get it, as `ManagedSharedMemory` has
+    it: "a" (and None) to open it or else make it, "x" to make it, "r+" to use another manager's.
+    A segment with a name that the manager did not make is none that it can end: there `shutdown()` ends the manager.
+    One that it made lasts until its `shutdown()`, or until `ManagedSharedMemory.remove(name)`, also when its process is
+    gone.
     Source: `multiprocessing.managers.BaseManager`.
     """
 
@@ -135,11 +141,14 @@ class BaseManager(Registry):
         shutdown_timeout: float = 1.0,
         size: int | None = None,
         max_size: int | None = None,
+        name: str | None = None,
+        mode: str | None = None,
     ) -> None:
         self._address = address
         self._ctx = ctx
         self._sizes = size, max_size
-        self._segment: AnonymousSegment | None = None
+        self._naming = name, mode
+        self._segment: Segment | None = None
         self._owner = 0
         self._state = State()
         self._serializer = serializer
@@ -151,8 +160,9 @@ class BaseManager(Registry):
         """Make the segment.
 
         Args: `initializer` is called with `initargs` first, in this process.
-        Raises: ProcessError if it was started before; ValueError for bad sizes, or if an address was given;
-        TypeError if `initializer` can't be called; whatever it raises.
+        Raises: ProcessError if it was started before; ValueError for bad sizes, or if an address was given, or a mode
+        without a name; TypeError if `initializer` can't be called; whatever it raises; for a name, whatever
+        `ManagedSharedMemory` raises.
         """
         self._must_be_new()
         if initializer is not None and not callable(initializer):
@@ -162,14 +172,31 @@ class BaseManager(Registry):
                 f"cannot start a manager at {self._address!r}: it shares memory on this machine and serves no address. "
                 "Leave the address out, and hand its objects, or its own address, to the other processes."
             )
-        segment = AnonymousSegment(*self._sizes)
-        if initializer is not None:
-            initializer(*initargs)
-        self._segment = segment
-        self._owner = os.getpid()
-        self._address = _ADDRESS + segment.id.hex()
-        self._state.value = State.STARTED
-        self._publish_all()
+        segment, made = self._make_segment()
+        try:
+            if initializer is not None:
+                initializer(*initargs)
+            self._segment = segment
+            self._address = _address_of(segment)
+            self._state.value = State.STARTED
+            if made:
+                self._owner = os.getpid()
+                self._publish_all()
+        except BaseException:
+            if made and isinstance(segment, ManagedSharedMemory):
+                segment.unlink()
+            raise
+
+    def _make_segment(self) -> tuple[Segment, bool]:
+        """The segment, and whether it is one that was not there before."""
+        name, mode = self._naming
+        if name is None:
+            if mode is not None:
+                raise ValueError(f"cannot make a manager with mode={mode!r}: that is for one with a name")
+            return AnonymousSegment(*self._sizes), True
+        size, max_size = self._sizes
+        segment = ManagedSharedMemory(name, "a" if mode is None else mode, size, max_size=max_size)
+        return segment, segment._made
 
     def get_server(self) -> None:
         """There is no server. Raises: ProcessError if it was started or has ended; ValueError."""
@@ -181,20 +208,25 @@ class BaseManager(Registry):
         )
 
     def connect(self) -> None:
-        """Attach to the segment of the manager whose address was given.
+        """Attach to the segment of the manager whose address, or name, was given.
 
         Raises: ValueError for what is no manager's address; SegmentNotFoundError if no process of this user
-        has it.
+        has it, or there is none of that name.
         """
-        address = self._address
+        address, name = self._address, self._naming[0]
+        if address is None and name is not None:
+            self._segment = ManagedSharedMemory(name, "r+")
+            self._address = _address_of(self._segment)
+            self._state.value = State.STARTED
+            return
         if not isinstance(address, str) or not address.startswith(_ADDRESS):
             raise ValueError(f"cannot connect to {address!r}: give the address of a manager that was started")
-        first, _, place = address.removeprefix(_ADDRESS).partition("-")
+        first, place, name = _parts(address)
         try:
             segment_id = bytes.fromhex(first)
         except ValueError:
             raise ValueError(f"cannot connect to {address!r}: it is no manager's address") from None
-        segment = find_segment(segment_id)
+        segment = _find(segment_id, name)
         if segment is None:
             raise SegmentNotFoundError.because(f"cannot connect to {address}: no process of this user has it")
         if place:
@@ -203,10 +235,11 @@ class BaseManager(Registry):
         self._state.value = State.STARTED
 
     def shutdown(self) -> None:
-        """End the segment: every handle in every process raises SegmentClosedError from now on.
+        """End the segment: every handle in every process raises SegmentClosedError from now on. Its name goes first.
 
-        In a process other than the one that started it, this only ends the manager there, as the stdlib's
-        does in a child. Twice is as good as once. Raises: AttributeError before `start()`, as the stdlib's.
+        In a process other than the one that started it, and where the segment has a name and was there before, this
+        only ends the manager there, as the stdlib's does in a child. Twice is as good as once.
+        Raises: AttributeError before `start()`, as the stdlib's.
         """
         if self._state.value == State.INITIAL:
             raise AttributeError(
@@ -219,6 +252,8 @@ class BaseManager(Registry):
             self._singletons = None
             self._given_out.clear()
             if self._segment is not None and self._owner == os.getpid():
+                if isinstance(self._segment, ManagedSharedMemory):
+                    self._segment.unlink()
                 self._segment._shutdown()
 
     def join(self, timeout: float | None = None) -> None:
@@ -231,7 +266,7 @@ class BaseManager(Registry):
         return self._address
 
     @property
-    def segment(self) -> AnonymousSegment:
+    def segment(self) -> Segment:
         """The managed segment behind it. Raises: AssertionError before `start()`."""
         if self._segment is None:
             raise AssertionError("server not yet started: call start() first")
@@ -258,7 +293,7 @@ class BaseManager(Registry):
         if self._state.value == State.SHUTDOWN:
             raise ProcessError("Manager has shut down")
 
-    def _usable(self) -> AnonymousSegment:
+    def _usable(self) -> Segment:
         """The segment, if something may be made in it now."""
         if self._state.value == State.SHUTDOWN:
             raise ManagerShutDownError.because(
@@ -280,10 +315,34 @@ class BaseManager(Registry):
         return f"  {self._address}:       objects={stats.objects}\n    {stats.used} bytes of {stats.size} in use"
 
 
-def _rebuild_manager(cls: type[BaseManager], segment: AnonymousSegment, address: str) -> BaseManager:
+def _address_of(segment: Segment) -> str:
+    """What leads to a manager of that segment."""
+    name = f"@{segment.name}" if isinstance(segment, ManagedSharedMemory) else ""
+    return f"{_ADDRESS}{segment.id.hex()}{name}"
+
+
+def _parts(address: str) -> tuple[str, str, str]:
+    """A manager's address: the segment's id, where in it the registered singletons are, its name; "" for none."""
+    rest, _, name = address.removeprefix(_ADDRESS).partition("@")
+    first, _, place = rest.partition("-")
+    return first, place, name
+
+
+def _find(segment_id: bytes, name: str) -> Segment | None:
+    """The segment of a manager elsewhere."""
+    if not name:
+        return find_segment(segment_id)
+    try:
+        found = ManagedSharedMemory._reach(name, "r+", 0o600, segment_id)
+    except SegmentNotFoundError:
+        return None
+    return None if found.closed else found
+
+
+def _rebuild_manager(cls: type[BaseManager], segment: Segment, address: str) -> BaseManager:
     """A manager in another process: it makes objects in the same segment, and cannot end it."""
     manager = cls(address=address)
-    place = address.removeprefix(_ADDRESS).partition("-")[2]
+    place = _parts(address)[1]
     if place:
         manager._singletons = singletons.Singletons(segment, place)
     manager._segment = segment
@@ -298,8 +357,7 @@ def manager_at(segment: Segment, home: tuple[str, str] | None) -> BaseManager:
         cls = sys.modules.get(home[0]) or import_module(home[0])
         for part in home[1].split("."):
             cls = getattr(cls, part)
-    assert isinstance(segment, AnonymousSegment)
-    return _rebuild_manager(cls or SyncManager, segment, _ADDRESS + segment.id.hex())
+    return _rebuild_manager(cls or SyncManager, segment, _address_of(segment))
 
 
 class SyncManager(BaseManager):

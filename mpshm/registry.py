@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from . import _types, proxies
 from .proxies import AutoProxy, BaseProxy, IteratorProxy, Token
-from .segments import AnonymousSegment, Segment
+from .segments import Segment
 from .singletons import Singletons, call, gives_variable
 
 __all__ = ["Registered", "Registry"]
@@ -77,12 +77,12 @@ class Registry:
     _serializer: str
     _address: object
     _owner: int
-    _segment: AnonymousSegment | None
+    _segment: Segment | None
     _singletons: Singletons | None
     # What the program keeps, and what it was shared as: by id, and so with a reference to each.
     _given_out: dict[int, tuple[object, Token | BaseProxy | _types.Handle]]
 
-    def _usable(self) -> AnonymousSegment:
+    def _usable(self) -> Segment:
         raise AssertionError("a part of a manager is no manager")
 
     @classmethod
@@ -171,7 +171,8 @@ class Registry:
             return
         segment = self._usable()
         self._singletons = Singletons(segment)
-        self._address = f"{self._address}{self._singletons.place}"
+        first, at, name = str(self._address).partition("@")
+        self._address = f"{first}{self._singletons.place}{at}{name}"
         for typeid, function in functions.items():
             if gives_variable(function):
                 try:

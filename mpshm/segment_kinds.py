@@ -90,9 +90,10 @@ def _shared_memory_path(name: object) -> str:
 class _Named(Segment):
     """What segments that a path leads to have in common."""
 
-    __slots__ = ("_path",)
+    __slots__ = ("_made", "_path")
 
     _path: str
+    _made: bool  # by this very object
     _extra: ClassVar[int] = 0  # flags
     _what: ClassVar[str] = ""
 
@@ -122,7 +123,7 @@ class _Named(Segment):
         first, limit = segments._sizes(size, max_size)
         bits, where, wait = _permissions_of(permissions), _address_of(address), _timeout_of(timeout)
         self._begin()
-        pointer = _opening.open_path(
+        pointer, made = _opening.open_path(
             path,
             f"{self._what} {given!r}",
             how,
@@ -134,12 +135,13 @@ class _Named(Segment):
             timeout=wait,
         )
         self._given, self._path, self._mode, self._permissions = given, path, str(mode), bits
+        self._made = made
         self._hold(pointer)
 
     def _again(self, address: int) -> Segment:
         other = super()._again(address)
         assert isinstance(other, _Named)
-        other._path = self._path
+        other._path, other._made = self._path, False
         return other
 
     @classmethod

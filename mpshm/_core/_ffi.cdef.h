@@ -16,7 +16,7 @@ typedef struct {
     const char *path;
     const uint8_t *id;
     uint64_t size, max_size, address, timeout_ns;
-    uint32_t permissions, how, version;
+    uint32_t permissions, how, version, made;
     char why[256];
 } mps_opening;
 typedef struct {

@@ -1,5 +1,7 @@
 #include "barrier.h"
 
+#include "reader.h"
+
 #define OPEN 0u
 #define RUNNING 1u
 #define BROKEN 2u
@@ -56,7 +58,7 @@ static mps_status begin(mps_seg *seg, mps_door door, mps_off off, operation *op)
         return st;
     }
     mps_wakes_begin(&op->wakes);
-    st = mps_tx_lock(&op->tx, &op->b->object.guard);
+    st = mps_tx_lock_write(&op->tx, &op->b->object.guard);
     if (mps_unlikely(st != MPS_OK)) {
         mps_tx_abort(&op->tx);
         mps_tx_end(&op->tx);
@@ -108,11 +110,15 @@ static mps_status let_go(operation *op, mps_arrival *a)
     return st;
 }
 
+static bool runner_is_dead(mps_seg *seg, const mps_barrier_object *b)
+{
+    return phase_of(b) == RUNNING && mps_token_alive(seg, runner_of(b)) <= 0;
+}
+
 /* Breaks the barrier if the process that runs the action is dead. */
 static mps_status look_at_runner(operation *op)
 {
-    bool dead = phase_of(op->b) == RUNNING && mps_token_alive(op->tx.seg, runner_of(op->b)) <= 0;
-    return dead ? break_up(op, BROKEN) : MPS_OK;
+    return runner_is_dead(op->tx.seg, op->b) ? break_up(op, BROKEN) : MPS_OK;
 }
 
 /* ---- coming ---- */
@@ -290,10 +296,41 @@ mps_status mps_barrier_break(mps_seg *seg, mps_door door, mps_off off, bool last
 
 /* ---- looking, making ---- */
 
+/* Where the segment may not be written to: what is to be said of it, without making it so. */
+static mps_status look_once(mps_seg *seg, mps_door door, mps_barrier_object *b, uint64_t *n, bool *broken)
+{
+    mps_tx tx;
+    mps_status st = mps_reader_begin(seg, &tx, door);
+    if (st != MPS_OK) {
+        return st;
+    }
+    st = mps_reader_lock(&tx, &b->object);
+    if (st == MPS_OK) {
+        st = mps_waitq_look(seg, &b->queue, n);
+        *broken = phase_of(b) == BROKEN || runner_is_dead(seg, b);
+        *n = *broken ? 0 : *n + (phase_of(b) == RUNNING ? 1 : 0);
+    }
+    return mps_reader_end(&tx, st);
+}
+
+static mps_status look(mps_seg *seg, mps_door door, mps_off off, uint64_t *n, bool *broken)
+{
+    uint64_t since = 0;
+    mps_status st;
+    do {
+        st = look_once(seg, door, barrier_at(seg, off), n, broken);
+    } while (mps_reader_again(seg, door, &st, &since));
+    return st;
+}
+
 mps_status mps_barrier_waiting(mps_seg *seg, mps_door door, mps_off off, uint64_t *n)
 {
     operation op;
+    bool unused;
     *n = 0;
+    if (mps_unlikely(seg->region.readonly)) {
+        return look(seg, door, off, n, &unused);
+    }
     mps_status st = begin(seg, door, off, &op);
     if (st != MPS_OK) {
         return st;
@@ -309,6 +346,11 @@ mps_status mps_barrier_waiting(mps_seg *seg, mps_door door, mps_off off, uint64_
 mps_status mps_barrier_is_broken(mps_seg *seg, mps_door door, mps_off off, bool *broken)
 {
     operation op;
+    uint64_t unused;
+    *broken = false;
+    if (mps_unlikely(seg->region.readonly)) {
+        return look(seg, door, off, &unused, broken);
+    }
     mps_status st = begin(seg, door, off, &op);
     if (st != MPS_OK) {
         return st;
@@ -318,20 +360,29 @@ mps_status mps_barrier_is_broken(mps_seg *seg, mps_door door, mps_off off, bool 
     return end(&op, st);
 }
 
-mps_status mps_barrier_action(mps_seg *seg, mps_door door, mps_off off, mps_copy *out)
+static mps_status action_once(mps_seg *seg, mps_door door, mps_barrier_object *b, mps_copy *out)
 {
-    mps_barrier_object *b = barrier_at(seg, off);
     mps_tx tx;
-    mps_status st = mps_tx_begin(seg, &tx, door);
+    mps_status st = mps_reader_begin(seg, &tx, door);
     if (st != MPS_OK) {
         return st;
     }
-    st = mps_tx_lock(&tx, &b->object.guard);
+    st = mps_reader_lock(&tx, &b->object);
     if (st == MPS_OK) {
         mps_value v = mps_value_load(&b->action);
         st = mps_copy_locked(&tx, v.w0 != 0 ? v : (mps_value){MPS_TAG_NONE, 0}, out);
     }
     return mps_copy_end(&tx, st, out, NULL);
+}
+
+mps_status mps_barrier_action(mps_seg *seg, mps_door door, mps_off off, mps_copy *out)
+{
+    uint64_t since = 0;
+    mps_status st;
+    do {
+        st = action_once(seg, door, barrier_at(seg, off), out);
+    } while (mps_reader_again(seg, door, &st, &since));
+    return st;
 }
 
 mps_status mps_barrier_init(mps_seg *seg, mps_door door, mps_off off, uint64_t parties, uint64_t timeout,

@@ -1,5 +1,7 @@
 #include "cond.h"
 
+#include "reader.h"
+
 static inline mps_cond *cond_at(const mps_seg *seg, mps_off off)
 {
     return mps_region_at(&seg->region, off);
@@ -11,7 +13,7 @@ static mps_status begin(mps_seg *seg, mps_door door, mps_tx *tx, mps_cond *c)
     if (mps_unlikely(st != MPS_OK)) {
         return st;
     }
-    st = mps_tx_lock(tx, &c->object.guard);
+    st = mps_tx_lock_write(tx, &c->object.guard);
     if (mps_unlikely(st != MPS_OK)) {
         mps_tx_abort(tx);
         mps_tx_end(tx);
@@ -183,9 +185,32 @@ mps_status mps_cond_notify(mps_seg *seg, mps_door door, mps_off off, uint64_t n)
     return end_and_wake(&tx, st, &wakes, mps_cond_lock(seg, off));
 }
 
+/* Where the segment may not be written to: who is dead does not count, and stays in the queue. */
+static mps_status look(mps_seg *seg, mps_door door, mps_cond *c, uint64_t *n)
+{
+    mps_tx tx;
+    mps_status st = mps_reader_begin(seg, &tx, door);
+    if (st != MPS_OK) {
+        return st;
+    }
+    st = mps_reader_lock(&tx, &c->object);
+    if (st == MPS_OK) {
+        st = mps_waitq_look(seg, &c->queue, n);
+    }
+    return mps_reader_end(&tx, st);
+}
+
 mps_status mps_cond_waiting(mps_seg *seg, mps_door door, mps_off off, uint64_t *n)
 {
     mps_cond *c = cond_at(seg, off);
+    if (mps_unlikely(seg->region.readonly)) {
+        uint64_t since = 0;
+        mps_status looked;
+        do {
+            looked = look(seg, door, c, n);
+        } while (mps_reader_again(seg, door, &looked, &since));
+        return looked;
+    }
     mps_tx tx;
     mps_status st = begin(seg, door, &tx, c);
     return st == MPS_OK ? end(&tx, mps_waitq_count(&tx, &c->queue, true, n)) : st;

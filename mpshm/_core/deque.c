@@ -116,12 +116,7 @@ mps_status mps_deque_len(mps_seg *seg, mps_door door, mps_off off, uint64_t *n)
 mps_status mps_deque_limit(mps_seg *seg, mps_off off, uint64_t *maxlen)
 {
     *maxlen = mps_deque_maxlen(deque_at(seg, off));
-    switch (mps_load32(&seg->control->state)) {
-    case MPS_STATE_READY:
-    case MPS_STATE_READING: return MPS_OK;
-    case MPS_STATE_CLOSED: return MPS_E_CLOSED;
-    default: return MPS_E_CORRUPT;
-    }
+    return mps_reader_look(seg, off);
 }
 
 static mps_status copy_all(mps_tx *tx, const mps_deque *d, mps_snap *out)

@@ -1,5 +1,7 @@
 #include "event.h"
 
+#include "reader.h"
+
 #define SET 1u
 
 static inline mps_event *event_at(const mps_seg *seg, mps_off off)
@@ -7,19 +9,20 @@ static inline mps_event *event_at(const mps_seg *seg, mps_off off)
     return mps_region_at(&seg->region, off);
 }
 
+/* Whether it may be changed: MPS_E_CLOSED, MPS_E_READONLY. */
 static inline mps_status open(const mps_seg *seg)
 {
     uint32_t state = mps_load32(&seg->control->state);
     if (mps_likely(state == MPS_STATE_READY)) {
         return MPS_OK;
     }
-    return state == MPS_STATE_CLOSED ? MPS_E_CLOSED : MPS_E_CORRUPT;
+    return state == MPS_STATE_CLOSED ? MPS_E_CLOSED : state == MPS_STATE_READING ? MPS_E_READONLY : MPS_E_CORRUPT;
 }
 
 mps_status mps_event_is_set(mps_seg *seg, mps_off off, bool *set)
 {
     *set = (mps_load32_acquire(&event_at(seg, off)->word) & SET) != 0;
-    return open(seg);
+    return mps_reader_look(seg, off);
 }
 
 mps_status mps_event_set(mps_seg *seg, mps_off off)
@@ -49,8 +52,8 @@ mps_status mps_event_clear(mps_seg *seg, mps_off off)
 mps_status mps_event_wait(mps_seg *seg, mps_door door, mps_off off, uint64_t timeout_ns)
 {
     mps_event *e = event_at(seg, off);
-    mps_status st = open(seg);
     uint32_t seen = mps_load32_acquire(&e->word);
+    mps_status st = mps_reader_look(seg, off);
     if (mps_unlikely(st != MPS_OK) || (seen & SET) != 0) {
         return st;
     }

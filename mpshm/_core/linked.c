@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "refs.h"
+#include "reader.h"
 
 #define OWNER_TRIES 1000u /* walks to the end of a list that others change meanwhile */
 
@@ -83,6 +83,18 @@ static inline mps_status finish(mps_tx *tx, mps_status st)
     return mps_copy_end(tx, st, NULL, NULL);
 }
 
+static mps_status len_once(mps_seg *seg, mps_door door, mps_linked *l, uint64_t *n)
+{
+    mps_tx tx;
+    mps_status st = mps_reader_begin(seg, &tx, door);
+    if (st != MPS_OK) {
+        return st;
+    }
+    st = mps_reader_lock(&tx, &l->object);
+    *n = mps_load64(&l->count);
+    return finish(&tx, st);
+}
+
 mps_status mps_linked_len(mps_seg *seg, mps_door door, mps_off off, uint64_t *n)
 {
     mps_linked *l = mps_linked_of(seg, off);
@@ -94,27 +106,23 @@ mps_status mps_linked_len(mps_seg *seg, mps_door door, mps_off off, uint64_t *n)
         }
         mps_pause();
     }
-    mps_tx tx;
-    mps_status st = mps_tx_begin(seg, &tx, door);
-    if (st != MPS_OK) {
-        return st;
-    }
-    st = mps_tx_lock(&tx, &l->object.guard);
-    *n = mps_load64(&l->count);
-    st = finish(&tx, st);
+    uint64_t since = 0;
+    mps_status st;
+    do {
+        st = len_once(seg, door, l, n);
+    } while (mps_reader_again(seg, door, &st, &since));
     return st == MPS_OK && *n > mps_linked_most(seg) ? MPS_E_CORRUPT : st;
 }
 
-mps_status mps_linked_at(mps_seg *seg, mps_door door, mps_off off, int64_t index, mps_cursor *out)
+static mps_status at_once(mps_seg *seg, mps_door door, mps_linked *l, int64_t index, mps_cursor *out)
 {
-    mps_linked *l = mps_linked_of(seg, off);
     mps_tx tx;
     mps_link *link;
-    mps_status st = mps_tx_begin(seg, &tx, door);
+    mps_status st = mps_reader_begin(seg, &tx, door);
     if (st != MPS_OK) {
         return st;
     }
-    st = mps_tx_lock(&tx, &l->object.guard);
+    st = mps_reader_lock(&tx, &l->object);
     if (st == MPS_OK) {
         st = mps_linked_spot(seg, l, (mps_spot){.index = index}, true, &link);
     }
@@ -124,16 +132,25 @@ mps_status mps_linked_at(mps_seg *seg, mps_door door, mps_off off, int64_t index
     return finish(&tx, st);
 }
 
-mps_status mps_linked_step(mps_seg *seg, mps_door door, mps_off off, mps_cursor *cursor, bool back)
+mps_status mps_linked_at(mps_seg *seg, mps_door door, mps_off off, int64_t index, mps_cursor *out)
 {
-    mps_linked *l = mps_linked_of(seg, off);
+    uint64_t since = 0;
+    mps_status st;
+    do {
+        st = at_once(seg, door, mps_linked_of(seg, off), index, out);
+    } while (mps_reader_again(seg, door, &st, &since));
+    return st;
+}
+
+static mps_status step_once(mps_seg *seg, mps_door door, mps_linked *l, bool back, mps_cursor *cursor)
+{
     mps_tx tx;
     mps_link *link;
-    mps_status st = mps_tx_begin(seg, &tx, door);
+    mps_status st = mps_reader_begin(seg, &tx, door);
     if (st != MPS_OK) {
         return st;
     }
-    st = mps_tx_lock(&tx, &l->object.guard);
+    st = mps_reader_lock(&tx, &l->object);
     if (st == MPS_OK) {
         st = mps_linked_find(seg, l, cursor, &link);
     }
@@ -150,27 +167,53 @@ mps_status mps_linked_step(mps_seg *seg, mps_door door, mps_off off, mps_cursor 
     return finish(&tx, st);
 }
 
-mps_status mps_linked_seek(mps_seg *seg, mps_door door, mps_off off, mps_cursor *cursor)
+mps_status mps_linked_step(mps_seg *seg, mps_door door, mps_off off, mps_cursor *cursor, bool back)
 {
-    mps_linked *l = mps_linked_of(seg, off);
+    mps_cursor before = *cursor;
+    uint64_t since = 0;
+    mps_status st;
+    do {
+        *cursor = before;
+        st = step_once(seg, door, mps_linked_of(seg, off), back, cursor);
+    } while (mps_reader_again(seg, door, &st, &since));
+    if (mps_unlikely(st != MPS_OK)) {
+        *cursor = before;
+    }
+    return st;
+}
+
+static mps_status seek_once(mps_seg *seg, mps_door door, mps_linked *l, const mps_cursor *cursor, uint64_t *moves)
+{
     mps_tx tx;
     mps_link *link;
-    mps_status st = mps_tx_begin(seg, &tx, door);
+    mps_status st = mps_reader_begin(seg, &tx, door);
     if (st != MPS_OK) {
         return st;
     }
-    st = mps_tx_lock(&tx, &l->object.guard);
+    st = mps_reader_lock(&tx, &l->object);
     if (st == MPS_OK) {
         st = mps_linked_find(seg, l, cursor, &link);
     }
-    if (st == MPS_OK) {
-        cursor->moves = mps_load64(&l->moves);
-    }
+    *moves = mps_load64(&l->moves);
     return finish(&tx, st);
 }
 
+mps_status mps_linked_seek(mps_seg *seg, mps_door door, mps_off off, mps_cursor *cursor)
+{
+    uint64_t since = 0, moves = 0;
+    mps_status st;
+    do {
+        st = seek_once(seg, door, mps_linked_of(seg, off), cursor, &moves);
+    } while (mps_reader_again(seg, door, &st, &since));
+    if (st == MPS_OK) {
+        cursor->moves = moves;
+    }
+    return st;
+}
+
 /* The walk holds no list's guard, since it is not known whose it would be; so it may go astray while others change the list, and is then
- * done again. What it ends at is a list that is alive, for objects die under the references' guard only. */
+ * done again. What it ends at is a list that is alive, for objects die under the references' guard only; where the segment may not be
+ * written to, and there is no guard to have, it looks like one, and whoever seeks the cursor in it next finds out. */
 static mps_status owner(mps_tx *tx, const mps_cursor *cursor, mps_off *list)
 {
     mps_off end = 0;
@@ -193,6 +236,9 @@ static mps_status owner(mps_tx *tx, const mps_cursor *cursor, mps_off *list)
         return MPS_E_RETRY;
     }
     *list = end - offsetof(mps_linked, prev);
+    if (mps_unlikely(tx->reading)) {
+        return mps_ref_look(tx->seg, *list) == MPS_OK ? MPS_OK : MPS_E_RETRY;
+    }
     return mps_ref_adopt(tx, *list);
 }
 
@@ -201,11 +247,11 @@ mps_status mps_linked_owner(mps_seg *seg, mps_door door, const mps_cursor *curso
     mps_status st = MPS_E_RETRY;
     for (unsigned n = 0; n < OWNER_TRIES && st == MPS_E_RETRY; n++) {
         mps_tx tx;
-        st = mps_tx_begin(seg, &tx, door);
+        st = mps_reader_begin(seg, &tx, door);
         if (st != MPS_OK) {
             return st;
         }
-        st = mps_refs_enter(&tx);
+        st = tx.reading ? MPS_OK : mps_refs_enter(&tx);
         bool adopted = false;
         if (st == MPS_OK) {
             st = owner(&tx, cursor, list);
@@ -230,15 +276,15 @@ static inline mps_status get_racy(mps_seg *seg, const mps_linked *l, const mps_c
     return mps_copy_racy(seg, mps_value_load(&link->value), out);
 }
 
-static mps_status get_locked(mps_seg *seg, mps_door door, mps_linked *l, mps_spot spot, mps_copy *out)
+static mps_status get_once(mps_seg *seg, mps_door door, mps_linked *l, mps_spot spot, mps_copy *out)
 {
     mps_tx tx;
     mps_link *link;
-    mps_status st = mps_tx_begin(seg, &tx, door);
+    mps_status st = mps_reader_begin(seg, &tx, door);
     if (st != MPS_OK) {
         return st;
     }
-    st = mps_tx_lock(&tx, &l->object.guard);
+    st = mps_reader_lock(&tx, &l->object);
     if (st == MPS_OK) {
         st = mps_linked_spot(seg, l, spot, false, &link);
     }
@@ -246,6 +292,16 @@ static mps_status get_locked(mps_seg *seg, mps_door door, mps_linked *l, mps_spo
         st = mps_link_is_end(l, link) ? MPS_E_RANGE : mps_copy_locked(&tx, mps_value_load(&link->value), out);
     }
     return mps_copy_end(&tx, st, out, NULL);
+}
+
+static mps_status get_locked(mps_seg *seg, mps_door door, mps_linked *l, mps_spot spot, mps_copy *out)
+{
+    uint64_t since = 0;
+    mps_status st;
+    do {
+        st = get_once(seg, door, l, spot, out);
+    } while (mps_reader_again(seg, door, &st, &since));
+    return st;
 }
 
 mps_status mps_linked_get(mps_seg *seg, mps_door door, mps_off off, mps_spot spot, mps_copy *out)
@@ -294,11 +350,10 @@ static mps_status copy_all(mps_tx *tx, mps_linked *l, mps_snap *out, mps_cursor 
     return st;
 }
 
-mps_status mps_linked_snapshot(mps_seg *seg, mps_door door, mps_off off, mps_snap *out, mps_cursor **cursors)
+static mps_status snapshot_once(mps_seg *seg, mps_door door, mps_linked *l, mps_snap *out, mps_cursor **cursors)
 {
-    mps_linked *l = mps_linked_of(seg, off);
     mps_tx tx;
-    mps_status st = mps_tx_begin(seg, &tx, door);
+    mps_status st = mps_reader_begin(seg, &tx, door);
     if (st != MPS_OK) {
         return st;
     }
@@ -306,7 +361,7 @@ mps_status mps_linked_snapshot(mps_seg *seg, mps_door door, mps_off off, mps_sna
         *cursors = NULL;
     }
     uint64_t from = out->n_items;
-    st = mps_tx_lock(&tx, &l->object.guard);
+    st = mps_reader_lock(&tx, &l->object);
     if (st == MPS_OK) {
         out->seq = mps_load32(&l->object.guard.seq);
         st = copy_all(&tx, l, out, cursors);
@@ -319,6 +374,16 @@ mps_status mps_linked_snapshot(mps_seg *seg, mps_door door, mps_off off, mps_sna
             *cursors = NULL;
         }
     }
+    return st;
+}
+
+mps_status mps_linked_snapshot(mps_seg *seg, mps_door door, mps_off off, mps_snap *out, mps_cursor **cursors)
+{
+    uint64_t since = 0;
+    mps_status st;
+    do {
+        st = snapshot_once(seg, door, mps_linked_of(seg, off), out, cursors);
+    } while (mps_reader_again(seg, door, &st, &since));
     return st;
 }
 

@@ -399,6 +399,7 @@ static mps_status inside(mps_opening *o, int fd, bool made, bool *in_use, mps_se
         return st;
     }
     if (has(o, MPS_OPEN_NEW) && l.begun) {
+        o->made = 1;
         return make(o, fd, made || l.size > 0, out);
     }
     if (!has(o, MPS_OPEN_OLD)) {
@@ -423,7 +424,7 @@ static mps_status inside(mps_opening *o, int fd, bool made, bool *in_use, mps_se
 mps_status mps_seg_open(mps_opening *o, mps_seg **out)
 {
     uint64_t now = mps_os_now(), deadline = o->timeout_ns > UINT64_MAX - now ? UINT64_MAX : now + o->timeout_ns;
-    o->version = 0;
+    o->version = o->made = 0;
     o->why[0] = 0;
     for (;;) {
         int fd = -1;

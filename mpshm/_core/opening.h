@@ -44,6 +44,7 @@ typedef struct mps_opening {
     uint32_t permissions;    /* of a new one; who else may write to an old one */
     uint32_t how;            /* MPS_OPEN_* */
     uint32_t version;        /* out, with MPS_E_VERSION: the one found; 0: the other byte order */
+    uint32_t made;           /* out: 1: there was none before */
     char why[MPS_WHY_BYTES]; /* out, with MPS_E_CORRUPT: what is wrong; "" if there is no more to say */
 } mps_opening;
 

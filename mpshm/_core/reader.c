@@ -7,12 +7,30 @@
 #define NAP_NS 100000u
 #define LIMIT_NS 10000000000u /* a writer that has not ended after this long is dead, or stopped */
 
-mps_status mps_reader_begin_slow(mps_seg *seg, mps_tx *tx, mps_door door)
+/* What a segment that is only read says of itself. */
+static mps_status state_of(const mps_seg *seg)
 {
     switch (mps_load32(&seg->watched->state)) {
-    case MPS_STATE_READY: break;
+    case MPS_STATE_READY: return MPS_OK;
     case MPS_STATE_CLOSED: return MPS_E_CLOSED;
     default: return MPS_E_CORRUPT;
+    }
+}
+
+mps_status mps_reader_look_slow(mps_seg *seg, mps_off off)
+{
+    if (!seg->region.readonly) {
+        return mps_load32(&seg->control->state) == MPS_STATE_CLOSED ? MPS_E_CLOSED : MPS_E_CORRUPT;
+    }
+    mps_status st = state_of(seg);
+    return st == MPS_OK && !mps_ref_is_same(seg, off) ? MPS_E_STALE : st;
+}
+
+mps_status mps_reader_begin_slow(mps_seg *seg, mps_tx *tx, mps_door door)
+{
+    mps_status st = state_of(seg);
+    if (st != MPS_OK) {
+        return st;
     }
     uint32_t lane = mps_lane_claim(seg, door);
     *tx = (mps_tx){.seg = seg, .lane = &seg->body->lanes[lane], .lane_index = lane, .door = door, .reading = true};

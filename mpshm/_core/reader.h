@@ -39,6 +39,16 @@ static inline mps_status mps_reader_lock(mps_tx *tx, mps_object *obj)
 /* Ends such an operation where tx->reading: the status it had so far, or MPS_E_RETRY, or MPS_E_STALE. */
 mps_status mps_reader_end(mps_tx *tx, mps_status st);
 
+/* The same of a look at a few words that stay what they are, or are of one moment each: MPS_OK, MPS_E_CLOSED, MPS_E_CORRUPT,
+ * MPS_E_STALE. Before the look, and where the segment may not be written to after it, too. */
+mps_status mps_reader_look_slow(mps_seg *seg, mps_off off);
+
+static inline mps_status mps_reader_look(mps_seg *seg, mps_off off)
+{
+    bool ready = mps_load32(&seg->control->state) == MPS_STATE_READY;
+    return mps_likely(ready) ? MPS_OK : mps_reader_look_slow(seg, off);
+}
+
 /* For loops around a whole read: whether to read once more after MPS_E_RETRY. *since: 0 before the first. */
 bool mps_reader_again(mps_seg *seg, mps_door door, mps_status *st, uint64_t *since);
 

@@ -14,14 +14,15 @@
 #define CROSSINGS 16u       /* chunks without a message in a row: more were never made */
 #define LOOKS 100u          /* at a word that is tentative, before its maker is waited for */
 
-void mps_ring_limit(mps_seg *seg, mps_off off, int64_t maxsize)
+mps_status mps_ring_limit(mps_seg *seg, mps_off off, int64_t maxsize)
 {
     mps_ring *r = mps_ring_at(seg, off);
     if (seg->region.readonly) {
-        return; /* (made by one who may write; its first change is refused) */
+        return MPS_E_READONLY;
     }
     mps_store64((uint64_t *)&r->maxsize, (uint64_t)maxsize);
     mps_store32(&r->limit, maxsize <= 0 ? 0 : (uint32_t)mps_min64((uint64_t)maxsize, MPS_RING_MOST));
+    return MPS_OK;
 }
 
 /* ---- producers ---- */

@@ -77,7 +77,7 @@ _Static_assert(offsetof(mps_ring, done) == 384, "stored");
  * MPS_E_INTR as mps_nap_wait. timeout_ns 0: do not wait; MPS_FOREVER. */
 
 /* Says how many items fit, before the first is put: 0 or less: as many as there is memory for. */
-void mps_ring_limit(mps_seg *seg, mps_off off, int64_t maxsize);
+mps_status mps_ring_limit(mps_seg *seg, mps_off off, int64_t maxsize);
 mps_status mps_ring_put(mps_seg *seg, mps_door door, mps_off off, mps_enc *value, uint64_t timeout_ns);
 /* MPS_E_CHANGED: shut down, and empty. */
 mps_status mps_ring_get(mps_seg *seg, mps_door door, mps_off off, mps_copy *out, uint64_t timeout_ns);

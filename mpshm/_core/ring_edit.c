@@ -1,18 +1,10 @@
+#include "reader.h"
 #include "ring_body.h"
 
 /* Ends an operation on which nothing was copied. */
 static mps_status finish(mps_tx *tx, mps_status st)
 {
     return mps_copy_end(tx, st, NULL, NULL);
-}
-
-static mps_status usable(const mps_seg *seg)
-{
-    uint32_t state = mps_load32(&seg->control->state);
-    if (mps_likely(state == MPS_STATE_READY || state == MPS_STATE_READING)) {
-        return MPS_OK;
-    }
-    return state == MPS_STATE_CLOSED ? MPS_E_CLOSED : MPS_E_CORRUPT;
 }
 
 /* put.items less those that `behind` counts, under the guard of the latter and then put_guard: nothing is undone any more. */
@@ -37,7 +29,7 @@ static mps_status difference_locked(mps_seg *seg, mps_door door, mps_ring *r, mp
 static inline mps_status difference(mps_seg *seg, mps_door door, mps_ring *r, mps_guard *guard, const uint64_t *behind,
                                     uint32_t *n)
 {
-    mps_status st = usable(seg);
+    mps_status st = mps_reader_look(seg, mps_region_off(&seg->region, r));
     uint32_t seq = mps_read_begin(guard);
     uint32_t first = mps_ring_items(mps_load64_acquire(behind)); /* put is never behind it, then */
     uint64_t word = mps_load64_acquire(&r->put);

@@ -1,5 +1,7 @@
 #include "sem.h"
 
+#include "reader.h"
+
 #define WIDE ((uint64_t)1 << 63)
 #define SIGNAL ((uint64_t)1 << 62)
 #define ONE_LEFT ((uint64_t)1 << 32)
@@ -464,19 +466,20 @@ mps_status mps_sem_release(mps_seg *seg, mps_door door, mps_off off, uint32_t n)
 
 /* ---- looking, making ---- */
 
-static bool somebody_is_gone(mps_seg *seg, mps_sem *s)
+/* Permits of those that are gone. */
+static uint64_t lost(mps_seg *seg, mps_sem *s)
 {
-    uint64_t n, state = mps_load64(&s->state);
+    uint64_t n, permits = 0, state = mps_load64(&s->state);
     if (is_narrow(state)) {
-        return narrow_count(state) != 0 && mps_token_alive(seg, narrow_token(state)) <= 0;
+        bool dead = narrow_count(state) != 0 && mps_token_alive(seg, narrow_token(state)) <= 0;
+        return dead ? narrow_count(state) : 0;
     }
     const uint64_t *places = further(seg, s, &n);
     for (uint64_t i = 0; i < MPS_SEM_PLACES + n && !is_signal(state); i++) {
-        if (is_gone(seg, mps_load64(i < MPS_SEM_PLACES ? &s->place[i] : &places[i - MPS_SEM_PLACES]))) {
-            return true;
-        }
+        uint64_t place = mps_load64(i < MPS_SEM_PLACES ? &s->place[i] : &places[i - MPS_SEM_PLACES]);
+        permits += is_gone(seg, place) ? count_of(place) : 0;
     }
-    return false;
+    return permits;
 }
 
 /* The value, where nobody is changing it, or it changes in one step. */
@@ -489,11 +492,36 @@ static bool read_value(mps_sem *s, uint32_t *value)
     return is_narrow(state) || is_signal(state) || (free && mps_load32_acquire(lock) == 0);
 }
 
+/* Where the segment may not be written to: permits that would come back count, and stay where they are. */
+static mps_status look(mps_seg *seg, mps_off off, uint32_t *value)
+{
+    mps_sem *s = sem_at(seg, off);
+    uint64_t state = mps_load64_acquire(&s->state);
+    uint64_t more = lost(seg, s);
+    bool settled = read_value(s, value) && mps_load64_acquire(&s->state) == state;
+    *value += (uint32_t)mps_min64(more, s->bound - mps_min64(*value, s->bound));
+    mps_status st = mps_reader_look(seg, off);
+    return st == MPS_OK && !settled ? MPS_E_RETRY : st;
+}
+
+static mps_status read_only_value(mps_seg *seg, mps_door door, mps_off off, uint32_t *value)
+{
+    uint64_t since = 0;
+    mps_status st;
+    do {
+        st = look(seg, off, value);
+    } while (mps_reader_again(seg, door, &st, &since));
+    return st;
+}
+
 mps_status mps_sem_value(mps_seg *seg, mps_door door, mps_off off, uint32_t *value)
 {
     mps_sem *s = sem_at(seg, off);
+    if (mps_unlikely(seg->region.readonly)) {
+        return read_only_value(seg, door, off, value);
+    }
     mps_status st = own_slot(seg, door);
-    if (st != MPS_OK || (!somebody_is_gone(seg, s) && read_value(s, value))) {
+    if (st != MPS_OK || (lost(seg, s) == 0 && read_value(s, value))) {
         return st;
     }
     mps_tx tx;

@@ -51,6 +51,9 @@ void mps_snap_init(mps_snap *snap);
 void mps_snap_done(mps_snap *snap);
 /* Drops the local counts of references in items [from, n_items) (of which no handle was made). */
 void mps_snap_drop_refs(mps_seg *seg, mps_door door, mps_snap *snap, uint64_t from);
+/* For one who reads without the guard and has copied the same twice, n items from `from` on each time: the second ones go; MPS_E_RETRY
+ * where st is MPS_OK and they were not what the first are. */
+mps_status mps_snap_halve(mps_tx *tx, mps_status st, mps_snap *snap, uint64_t from, uint64_t n);
 /* Room for that many more items; their number is bounded by what is in the segment. */
 mps_status mps_snap_room(mps_snap *snap, uint64_t more);
 /* Appends a copy of a stored value, under the guard. */

@@ -166,6 +166,17 @@ static mps_status snapshot(mps_tx *tx, const mps_table *t, unsigned what, mps_sn
     return st == MPS_OK ? copy_entries(tx, &s, mps_table_used(counts), what, out) : st;
 }
 
+mps_status mps_snap_halve(mps_tx *tx, mps_status st, mps_snap *out, uint64_t from, uint64_t n)
+{
+    bool same = st == MPS_OK && out->n_items - from == 2 * n;
+    for (uint64_t i = from; same && i < from + n; i++) {
+        same = out->items[i].value.w0 == out->items[i + n].value.w0 &&
+               out->items[i].value.w1 == out->items[i + n].value.w1;
+    }
+    mps_snap_drop_refs(tx->seg, tx->door, out, from + n);
+    return st == MPS_OK && !same ? MPS_E_RETRY : st;
+}
+
 /* A number is changed in place without a word to readers (table.c): what a reader without the guard has seen of several is of one
  * moment if it is the same a second time. */
 static mps_status snapshot_twice(mps_tx *tx, const mps_table *t, unsigned what, mps_snap *out)
@@ -176,13 +187,7 @@ static mps_status snapshot_twice(mps_tx *tx, const mps_table *t, unsigned what, 
     if (st == MPS_OK) {
         st = snapshot(tx, t, what, out);
     }
-    bool same = st == MPS_OK && out->n_items - from == 2 * n;
-    for (uint64_t i = from; same && i < from + n; i++) {
-        same = out->items[i].value.w0 == out->items[i + n].value.w0 &&
-               out->items[i].value.w1 == out->items[i + n].value.w1;
-    }
-    mps_snap_drop_refs(tx->seg, tx->door, out, from + n);
-    return st == MPS_OK && !same ? MPS_E_RETRY : st;
+    return mps_snap_halve(tx, st, out, from, n);
 }
 
 static mps_status snapshot_once(mps_seg *seg, mps_door door, mps_off off, unsigned what, mps_snap *out)

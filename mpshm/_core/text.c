@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "reader.h"
 #include "span.h"
 
 #define ROOM 16u /* journal entries of a block that is swung in */
@@ -90,20 +91,30 @@ void mps_chars_done(mps_chars *chars)
     chars->heap = NULL;
 }
 
-/* Both numbers of one moment. */
-static mps_status measure(mps_seg *seg, mps_door door, mps_off off, reach *r)
+static mps_status measure_once(mps_seg *seg, mps_door door, mps_text *t, reach *r)
 {
-    mps_text *t = text_at(seg, off);
     mps_tx tx;
-    mps_status st = mps_tx_begin(seg, &tx, door);
+    mps_status st = mps_reader_begin(seg, &tx, door);
     if (st != MPS_OK) {
         return st;
     }
-    st = mps_tx_lock(&tx, &t->object.guard);
+    st = mps_reader_lock(&tx, &t->object);
     if (st == MPS_OK) {
         st = reach_get(seg, t, r);
     }
-    return finish(&tx, st);
+    return mps_copy_end(&tx, st, NULL, NULL);
+}
+
+/* Both numbers of one moment. */
+static mps_status measure(mps_seg *seg, mps_door door, mps_off off, reach *r)
+{
+    uint64_t since = 0;
+    mps_status st;
+    *r = (reach){.width = 1};
+    do {
+        st = measure_once(seg, door, text_at(seg, off), r);
+    } while (mps_reader_again(seg, door, &st, &since));
+    return st;
 }
 
 mps_status mps_text_len(mps_seg *seg, mps_door door, mps_off off, uint64_t *n)
@@ -157,6 +168,21 @@ static mps_status copy_out(const reach *r, const mps_slice *slice, mps_chars *ou
     return MPS_OK;
 }
 
+static mps_status read_once(mps_seg *seg, mps_door door, mps_text *t, const mps_slice *slice, mps_chars *out)
+{
+    mps_tx tx;
+    reach r;
+    mps_status st = mps_reader_begin(seg, &tx, door);
+    if (st != MPS_OK) {
+        return st;
+    }
+    st = mps_reader_lock(&tx, &t->object);
+    out->version = mps_load32(&t->object.guard.seq);
+    st = st == MPS_OK ? reach_get(seg, t, &r) : st;
+    st = st == MPS_OK ? copy_out(&r, slice, out) : st;
+    return mps_copy_end(&tx, st, NULL, NULL);
+}
+
 mps_status mps_text_read(mps_seg *seg, mps_door door, mps_off off, mps_slice slice, mps_chars *out)
 {
     mps_text *t = text_at(seg, off);
@@ -175,16 +201,12 @@ mps_status mps_text_read(mps_seg *seg, mps_door door, mps_off off, mps_slice sli
             return st;
         }
     }
-    mps_tx tx;
-    mps_status st = mps_tx_begin(seg, &tx, door);
-    if (st != MPS_OK) {
-        return st;
-    }
-    st = mps_tx_lock(&tx, &t->object.guard);
-    out->version = mps_load32(&t->object.guard.seq);
-    st = st == MPS_OK ? reach_get(seg, t, &r) : st;
-    st = st == MPS_OK ? copy_out(&r, &slice, out) : st;
-    return finish(&tx, st);
+    uint64_t since = 0;
+    mps_status st;
+    do {
+        st = read_once(seg, door, t, &slice, out);
+    } while (mps_reader_again(seg, door, &st, &since));
+    return st;
 }
 
 /* ---- widths ---- */

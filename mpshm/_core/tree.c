@@ -1,5 +1,6 @@
 #include "tree.h"
 
+#include "reader.h"
 #include "tree_body.h"
 
 static mps_tree *tree_at(const mps_seg *seg, mps_off off)
@@ -89,14 +90,14 @@ static mps_status copy_item(mps_tx *tx, const mps_path *p, mps_copy *key, mps_co
     return st == MPS_OK && value != NULL ? mps_copy_locked(tx, mps_value_load(value_of(p)), value) : st;
 }
 
-static mps_status look_locked(mps_seg *seg, mps_door door, mps_tree *tree, question *q)
+static mps_status look_once(mps_seg *seg, mps_door door, mps_tree *tree, question *q)
 {
     mps_tx tx;
-    mps_status st = mps_tx_begin(seg, &tx, door);
+    mps_status st = mps_reader_begin(seg, &tx, door);
     if (st != MPS_OK) {
         return st;
     }
-    st = mps_tx_lock(&tx, &tree->object.guard);
+    st = mps_reader_lock(&tx, &tree->object);
     mps_view t;
     mps_path p;
     if (st == MPS_OK) {
@@ -109,6 +110,16 @@ static mps_status look_locked(mps_seg *seg, mps_door door, mps_tree *tree, quest
         st = copy_item(&tx, &p, q->key, q->value);
     }
     return mps_copy_end(&tx, st, q->key, q->value);
+}
+
+static mps_status look_locked(mps_seg *seg, mps_door door, mps_tree *tree, question *q)
+{
+    uint64_t since = 0;
+    mps_status st;
+    do {
+        st = look_once(seg, door, tree, q);
+    } while (mps_reader_again(seg, door, &st, &since));
+    return st;
 }
 
 static void forget(mps_seg *seg, mps_door door, question *q)
@@ -143,6 +154,20 @@ static mps_status answer(mps_seg *seg, mps_door door, mps_off off, question *q)
     return look_locked(seg, door, tree, q);
 }
 
+static mps_status len_once(mps_seg *seg, mps_door door, mps_tree *tree, uint64_t *n)
+{
+    mps_tx tx;
+    mps_view t;
+    mps_status st = mps_reader_begin(seg, &tx, door);
+    if (st == MPS_OK) {
+        st = mps_reader_lock(&tx, &tree->object);
+        st = st == MPS_OK ? mps_tree_open(&tx, tree, &t) : st;
+        *n = st == MPS_OK ? t.count : 0;
+        st = mps_copy_end(&tx, st, NULL, NULL);
+    }
+    return st;
+}
+
 mps_status mps_tree_len(mps_seg *seg, mps_door door, mps_off off, uint64_t *n)
 {
     mps_tree *tree = tree_at(seg, off);
@@ -156,14 +181,11 @@ mps_status mps_tree_len(mps_seg *seg, mps_door door, mps_off off, uint64_t *n)
         }
         mps_pause();
     }
-    mps_tx tx;
-    mps_status st = mps_tx_begin(seg, &tx, door);
-    if (st == MPS_OK) {
-        st = mps_tx_lock(&tx, &tree->object.guard);
-        st = st == MPS_OK ? mps_tree_open(&tx, tree, &t) : st;
-        *n = st == MPS_OK ? t.count : 0;
-        st = mps_copy_end(&tx, st, NULL, NULL);
-    }
+    uint64_t since = 0;
+    mps_status st;
+    do {
+        st = len_once(seg, door, tree, n);
+    } while (mps_reader_again(seg, door, &st, &since));
     return st;
 }
 

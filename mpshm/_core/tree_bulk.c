@@ -3,6 +3,7 @@
  * Few items among many go in one by one, journaled. Where there are more than an eighth of what is there, a new tree is made aside: what is
  * there moves to it, what comes is put in without the journal, nobody seeing it, and one word swings it in.
  */
+#include "reader.h"
 #include "tree_body.h"
 
 #define ASIDE_LEAST 64u /* items from which on a tree made aside pays */
@@ -377,24 +378,47 @@ static mps_status snapshot(mps_tx *tx, mps_tree *tree, mps_tree_range *r, unsign
     return n == 0 ? MPS_OK : copy_items(tx, &t, r->reverse ? end - 1 : first, n, r->reverse, what, out);
 }
 
-mps_status mps_tree_snapshot(mps_seg *seg, mps_door door, mps_off off, mps_tree_range *range, unsigned what,
-                             mps_snap *out)
+/* A number is changed in place without a word to readers (tree.c): as a table's. */
+static mps_status snapshot_twice(mps_tx *tx, mps_tree *tree, mps_tree_range *r, unsigned what, mps_snap *out)
+{
+    uint64_t from = out->n_items;
+    mps_status st = snapshot(tx, tree, r, what, out);
+    uint64_t n = out->n_items - from;
+    if (st == MPS_OK) {
+        st = snapshot(tx, tree, r, what, out);
+    }
+    return mps_snap_halve(tx, st, out, from, n);
+}
+
+static mps_status snapshot_once(mps_seg *seg, mps_door door, mps_off off, mps_tree_range *range, unsigned what,
+                                mps_snap *out)
 {
     mps_tree *tree = mps_region_at(&seg->region, off);
     mps_tx tx;
-    mps_status st = mps_tx_begin(seg, &tx, door);
+    mps_status st = mps_reader_begin(seg, &tx, door);
     if (st != MPS_OK) {
         return st;
     }
     uint64_t from = out->n_items;
-    st = mps_tx_lock(&tx, &tree->object.guard);
+    st = mps_reader_lock(&tx, &tree->object);
     if (st == MPS_OK) {
         out->seq = mps_load32(&tree->object.guard.seq);
-        st = snapshot(&tx, tree, range, what, out);
+        st = tx.reading ? snapshot_twice(&tx, tree, range, what, out) : snapshot(&tx, tree, range, what, out);
     }
     st = mps_copy_end(&tx, st, NULL, NULL);
     if (st != MPS_OK) {
         mps_snap_drop_refs(seg, door, out, from);
     }
+    return st;
+}
+
+mps_status mps_tree_snapshot(mps_seg *seg, mps_door door, mps_off off, mps_tree_range *range, unsigned what,
+                             mps_snap *out)
+{
+    uint64_t since = 0;
+    mps_status st;
+    do {
+        st = snapshot_once(seg, door, off, range, what, out);
+    } while (mps_reader_again(seg, door, &st, &since));
     return st;
 }

@@ -1,6 +1,6 @@
 #include "typed_body.h"
 
-#include "refs.h"
+#include "reader.h"
 
 /* ---- reading ---- */
 
@@ -33,8 +33,9 @@ mps_status mps_typed_form_get(mps_seg *seg, mps_off off, mps_typed_form *form)
     form->itemsize = mps_load32_acquire(&t->itemsize);
     form->code = mps_load32(&t->code);
     form->maxlen = mps_typed_maxlen(t);
-    if (mps_unlikely(mps_load32(&seg->control->state) != MPS_STATE_READY)) {
-        return mps_load32(&seg->control->state) == MPS_STATE_CLOSED ? MPS_E_CLOSED : MPS_E_CORRUPT;
+    mps_status st = mps_reader_look(seg, off); /* (afterwards only: a form that is set stays) */
+    if (mps_unlikely(st != MPS_OK)) {
+        return st;
     }
     if (mps_unlikely(form->itemsize - 1u >= MPS_TYPED_ITEM)) {
         return form->itemsize == 0 ? MPS_E_TYPE : MPS_E_CORRUPT;
@@ -42,41 +43,59 @@ mps_status mps_typed_form_get(mps_seg *seg, mps_off off, mps_typed_form *form)
     return MPS_OK;
 }
 
-mps_status mps_typed_words(mps_seg *seg, mps_door door, mps_off off, mps_copy *out)
+static mps_status words_once(mps_seg *seg, mps_door door, mps_typed *t, mps_copy *out)
 {
-    mps_typed *t = mps_typed_at(seg, off);
     mps_tx tx;
-    mps_status st = mps_tx_begin(seg, &tx, door);
+    mps_status st = mps_reader_begin(seg, &tx, door);
     if (st != MPS_OK) {
         return st;
     }
-    st = mps_tx_lock(&tx, &t->object.guard);
+    st = mps_reader_lock(&tx, &t->object);
     if (st == MPS_OK) {
         st = mps_load32(&t->itemsize) == 0 ? MPS_E_TYPE : mps_copy_locked(&tx, mps_value_load(&t->form), out);
     }
     return mps_copy_end(&tx, st, out, NULL);
 }
 
+mps_status mps_typed_words(mps_seg *seg, mps_door door, mps_off off, mps_copy *out)
+{
+    uint64_t since = 0;
+    mps_status st;
+    do {
+        st = words_once(seg, door, mps_typed_at(seg, off), out);
+    } while (mps_reader_again(seg, door, &st, &since));
+    return st;
+}
+
+static mps_status number_once(mps_seg *seg, mps_door door, mps_object *obj, const uint64_t *word, uint64_t *n)
+{
+    mps_tx tx;
+    mps_status st = mps_reader_begin(seg, &tx, door);
+    if (st != MPS_OK) {
+        return st;
+    }
+    st = mps_reader_lock(&tx, obj);
+    *n = mps_load64(word);
+    return mps_copy_end(&tx, st, NULL, NULL);
+}
+
 /* A word of the vector that is a number of items. */
 static mps_status number(mps_seg *seg, mps_door door, mps_off off, const uint64_t *word, uint64_t *n)
 {
-    mps_guard *guard = &mps_typed_at(seg, off)->object.guard;
+    mps_object *obj = &mps_typed_at(seg, off)->object;
     for (unsigned i = 0; i < MPS_READ_TRIES && mps_likely(mps_load32(&seg->control->state) == MPS_STATE_READY); i++) {
-        uint32_t seq = mps_read_begin(guard);
+        uint32_t seq = mps_read_begin(&obj->guard);
         *n = mps_load64(word);
-        if (mps_likely((seq & 1u) == 0 && mps_read_valid(guard, seq))) {
+        if (mps_likely((seq & 1u) == 0 && mps_read_valid(&obj->guard, seq))) {
             return *n <= MPS_RAW_MAX ? MPS_OK : MPS_E_CORRUPT;
         }
         mps_pause();
     }
-    mps_tx tx;
-    mps_status st = mps_tx_begin(seg, &tx, door);
-    if (st != MPS_OK) {
-        return st;
-    }
-    st = mps_tx_lock(&tx, guard);
-    *n = mps_load64(word);
-    st = mps_typed_finish(&tx, st);
+    uint64_t since = 0;
+    mps_status st;
+    do {
+        st = number_once(seg, door, obj, word, n);
+    } while (mps_reader_again(seg, door, &st, &since));
     return st == MPS_OK && *n > MPS_RAW_MAX ? MPS_E_CORRUPT : st;
 }
 
@@ -111,16 +130,16 @@ static inline mps_status get_racy(mps_seg *seg, const mps_typed *t, uint64_t ite
     return MPS_OK;
 }
 
-static mps_status get_locked(mps_seg *seg, mps_door door, mps_typed *t, uint64_t itemsize, int64_t index, void *item)
+static mps_status get_once(mps_seg *seg, mps_door door, mps_typed *t, uint64_t itemsize, int64_t index, void *item)
 {
     mps_tx tx;
     mps_typed_reach r;
     uint64_t i;
-    mps_status st = mps_tx_begin(seg, &tx, door);
+    mps_status st = mps_reader_begin(seg, &tx, door);
     if (st != MPS_OK) {
         return st;
     }
-    st = mps_tx_lock(&tx, &t->object.guard);
+    st = mps_reader_lock(&tx, &t->object);
     if (st == MPS_OK) {
         st = mps_typed_reach_sized(seg, t, itemsize, &r);
     }
@@ -130,7 +149,17 @@ static mps_status get_locked(mps_seg *seg, mps_door door, mps_typed *t, uint64_t
     if (st == MPS_OK) {
         load_item(item, r.items + i * r.itemsize, r.itemsize);
     }
-    return mps_typed_finish(&tx, st);
+    return mps_copy_end(&tx, st, NULL, NULL);
+}
+
+static mps_status get_locked(mps_seg *seg, mps_door door, mps_typed *t, uint64_t itemsize, int64_t index, void *item)
+{
+    uint64_t since = 0;
+    mps_status st;
+    do {
+        st = get_once(seg, door, t, itemsize, index, item);
+    } while (mps_reader_again(seg, door, &st, &since));
+    return st;
 }
 
 mps_status mps_typed_get(mps_seg *seg, mps_door door, mps_off off, uint64_t itemsize, int64_t index, void *item)
@@ -373,30 +402,47 @@ mps_status mps_typed_setup(mps_seg *seg, mps_door door, mps_off off, mps_typed_f
 
 /* ---- the data ---- */
 
-mps_status mps_typed_data(mps_seg *seg, mps_door door, mps_off off, mps_off *raw, uint64_t *length)
+static mps_status adopt(mps_tx *tx, mps_off raw)
 {
-    mps_typed *t = mps_typed_at(seg, off);
+    if (mps_likely(!tx->reading)) {
+        return mps_ref_adopt(tx, raw);
+    }
+    return mps_object_at(tx->seg, raw, MPS_KIND_RAW) != NULL ? mps_ref_look(tx->seg, raw) : MPS_E_CORRUPT;
+}
+
+static mps_status data_once(mps_seg *seg, mps_door door, mps_typed *t, mps_off *raw, uint64_t *length)
+{
     mps_tx tx;
     mps_typed_reach r;
     bool adopted = false;
-    mps_status st = mps_tx_begin(seg, &tx, door);
+    mps_status st = mps_reader_begin(seg, &tx, door);
     if (st != MPS_OK) {
         return st;
     }
-    st = mps_tx_lock(&tx, &t->object.guard);
+    st = mps_reader_lock(&tx, &t->object);
     if (st == MPS_OK) {
         st = mps_typed_reach_get(seg, t, &r);
     }
     *raw = st == MPS_OK && r.length > 0 ? mps_load64(&t->data) : 0;
     *length = st == MPS_OK ? r.length : 0;
     if (*raw != 0) {
-        st = mps_ref_adopt(&tx, *raw);
+        st = adopt(&tx, *raw);
         adopted = st == MPS_OK;
     }
-    st = mps_typed_finish(&tx, st);
+    st = mps_copy_end(&tx, st, NULL, NULL);
     if (st != MPS_OK && adopted) {
         mps_ref_drop(seg, door, *raw);
     }
+    return st;
+}
+
+mps_status mps_typed_data(mps_seg *seg, mps_door door, mps_off off, mps_off *raw, uint64_t *length)
+{
+    uint64_t since = 0;
+    mps_status st;
+    do {
+        st = data_once(seg, door, mps_typed_at(seg, off), raw, length);
+    } while (mps_reader_again(seg, door, &st, &since));
     return st;
 }
 

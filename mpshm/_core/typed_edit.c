@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "reader.h"
+
 /* ---- one item ---- */
 
 mps_status mps_typed_put(mps_tx *tx, const mps_typed_reach *r, uint64_t i, const void *item)
@@ -351,6 +353,24 @@ static mps_status copy_out(const mps_typed_reach *r, const mps_slice *slice, uin
     return MPS_OK;
 }
 
+static mps_status read_once(mps_seg *seg, mps_door door, mps_typed *t, uint64_t itemsize, const mps_slice *slice,
+                            void *items, uint64_t *n, uint32_t *version)
+{
+    mps_tx tx;
+    mps_typed_reach r;
+    mps_status st = mps_reader_begin(seg, &tx, door);
+    if (st != MPS_OK) {
+        return st;
+    }
+    st = mps_reader_lock(&tx, &t->object);
+    *version = mps_load32(&t->object.guard.seq);
+    st = st == MPS_OK ? mps_typed_reach_sized(seg, t, itemsize, &r) : st;
+    st = st == MPS_OK ? copy_out(&r, slice, items, n) : st;
+    bool short_of_room = st == MPS_E_RETRY; /* ... and not a change half done */
+    st = mps_copy_end(&tx, short_of_room ? MPS_OK : st, NULL, NULL);
+    return short_of_room && st == MPS_OK ? MPS_E_NOTFOUND : st;
+}
+
 mps_status mps_typed_read(mps_seg *seg, mps_door door, mps_off off, uint64_t itemsize, mps_slice slice, void *items,
                           uint64_t *n, uint32_t *version)
 {
@@ -373,15 +393,11 @@ mps_status mps_typed_read(mps_seg *seg, mps_door door, mps_off off, uint64_t ite
             return st;
         }
     }
-    mps_tx tx;
-    mps_status st = mps_tx_begin(seg, &tx, door);
-    if (st != MPS_OK) {
-        return st;
-    }
-    *n = room;
-    st = mps_tx_lock(&tx, &t->object.guard);
-    *version = mps_load32(&t->object.guard.seq);
-    st = st == MPS_OK ? mps_typed_reach_sized(seg, t, itemsize, &r) : st;
-    st = st == MPS_OK ? copy_out(&r, &slice, items, n) : st;
-    return mps_typed_finish(&tx, st);
+    uint64_t since = 0;
+    mps_status st;
+    do {
+        *n = room;
+        st = read_once(seg, door, t, itemsize, &slice, items, n, version);
+    } while (mps_reader_again(seg, door, &st, &since));
+    return st == MPS_E_NOTFOUND ? MPS_E_RETRY : st;
 }

@@ -232,6 +232,22 @@ mps_status mps_waitq_count(mps_tx *tx, mps_waitq *q, bool living, uint64_t *n)
     return st;
 }
 
+mps_status mps_waitq_look(mps_seg *seg, const mps_waitq *q, uint64_t *n)
+{
+    uint64_t most = mps_load64(&seg->region.limit) / sizeof(mps_waiter);
+    mps_off off = mps_load64(&q->waiting);
+    *n = 0;
+    for (uint64_t i = 0; off != 0; i++) {
+        const mps_waiter *w = waiter_at(seg, off);
+        if (w == NULL || i > most) {
+            return MPS_E_CORRUPT;
+        }
+        *n += is_dead(seg, w) ? 0 : 1;
+        off = mps_load64(&w->next);
+    }
+    return MPS_OK;
+}
+
 /* ---- sleeping ---- */
 
 mps_status mps_waitq_sleep(mps_nap *nap, const mps_turn *turn,

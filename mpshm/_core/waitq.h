@@ -71,6 +71,8 @@ mps_status mps_waitq_tell(mps_tx *tx, mps_waitq *q, uint64_t n, uint32_t state, 
 mps_status mps_waitq_sweep(mps_tx *tx, mps_waitq *q, uint64_t *unheard);
 /* How many wait and were told nothing. living: takes the dead among them out first. */
 mps_status mps_waitq_count(mps_tx *tx, mps_waitq *q, bool living, uint64_t *n);
+/* How many living ones wait, without a guard and without a change: bounded, whatever is there. */
+mps_status mps_waitq_look(mps_seg *seg, const mps_waitq *q, uint64_t *n);
 /* The block of a turn; NULL if it is not ours any more. */
 mps_waiter *mps_waitq_mine(const mps_tx *tx, const mps_turn *turn);
 

@@ -70,8 +70,8 @@ static PyObject *cond_is_owned(PyObject *self, PyObject *unused)
 /* The lock, if it is held as it must be; else NULL with the error that threading, or multiprocessing, has for it. */
 static mps_object *owned_lock(mpy_handle *h, bool *reentrant, const char *threading, const char *multiprocessing)
 {
-    if (!mpy_is_open(h)) {
-        mpy_fail(h, MPS_E_CLOSED, "use a");
+    if (!mpy_is_open(h) || h->seg->region.readonly) {
+        mpy_fail(h, mpy_is_open(h) ? MPS_E_READONLY : MPS_E_CLOSED, "use a");
         return NULL;
     }
     mps_object *lock = lock_of(h, reentrant);

@@ -7,6 +7,7 @@
 
 #include "adding.h"
 #include "bound.h"
+#include "reader.h"
 
 /* A container's lock. */
 typedef struct object_lock {
@@ -141,14 +142,16 @@ static PyObject *acquire_restore(mpy_handle *h, bool reentrant, PyObject *saved)
 
 static PyObject *locked(mpy_handle *h)
 {
-    return mpy_is_open(h) ? PyBool_FromLong(mps_userlock_held(h->seg, &mpy_object(h)->user))
-                          : mpy_fail(h, MPS_E_CLOSED, "look at a");
+    bool held = mps_userlock_held(h->seg, &mpy_object(h)->user);
+    mps_status st = mps_reader_look(h->seg, h->off);
+    return st == MPS_OK ? PyBool_FromLong(held) : mpy_fail(h, st, "look at a");
 }
 
 static PyObject *owner_died(mpy_handle *h)
 {
-    return mpy_is_open(h) ? PyBool_FromLong(mps_load32(&mpy_object(h)->user.died) == 1)
-                          : mpy_fail(h, MPS_E_CLOSED, "look at a");
+    bool died = mps_load32(&mpy_object(h)->user.died) == 1;
+    mps_status st = mps_reader_look(h->seg, h->off);
+    return st == MPS_OK ? PyBool_FromLong(died) : mpy_fail(h, st, "look at a");
 }
 
 /* ---- Lock and RLock ---- */

@@ -360,7 +360,7 @@ static PyObject *queue_errors(PyObject *cls, PyObject *const *args, Py_ssize_t n
 /* What maxsize says of a new queue. */
 static PyObject *queue_limit(PyObject *self, PyObject *maxsize)
 {
-    const mpy_handle *h = mpy_handle_of(self);
+    mpy_handle *h = mpy_handle_of(self);
     int overflow = 0;
     PyObject *index = PyNumber_Index(maxsize);
     long long n = index == NULL ? -1 : PyLong_AsLongLongAndOverflow(index, &overflow);
@@ -368,8 +368,8 @@ static PyObject *queue_limit(PyObject *self, PyObject *maxsize)
     if (n == -1 && PyErr_Occurred()) {
         return NULL;
     }
-    mps_ring_limit(h->seg, h->off, overflow > 0 ? INT64_MAX : overflow < 0 ? INT64_MIN : n);
-    return Py_NewRef(self);
+    mps_status st = mps_ring_limit(h->seg, h->off, overflow > 0 ? INT64_MAX : overflow < 0 ? INT64_MIN : n);
+    return st == MPS_OK ? Py_NewRef(self) : mpy_fail(h, st, "limit a");
 }
 
 static int queue_init(PyObject *self, PyObject *args, PyObject *kwds)

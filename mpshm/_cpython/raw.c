@@ -5,6 +5,7 @@
 #include "raw.h"
 
 #include "handle.h"
+#include "reader.h"
 
 static mps_status make_raw(mps_seg *seg, void *what, mps_off *off, uint64_t *serial)
 {
@@ -29,12 +30,18 @@ static PyObject *raw_sized(PyObject *cls, PyObject *const *args, Py_ssize_t n)
     return made;
 }
 
+static mps_status find_data(mpy_handle *h, mps_off *data, uint64_t *nbytes)
+{
+    mps_status st = mps_raw_data(h->seg, h->off, data, nbytes);
+    return mps_unlikely(h->seg->region.readonly) && st == MPS_OK ? mps_reader_look(h->seg, h->off) : st;
+}
+
 static int raw_getbuffer(PyObject *self, Py_buffer *view, int flags)
 {
     mpy_handle *h = mpy_handle_of(self);
     mps_off data = 0;
     uint64_t nbytes = 0;
-    mps_status st = mps_raw_data(h->seg, h->off, &data, &nbytes);
+    mps_status st = find_data(h, &data, &nbytes);
     if (st != MPS_OK) {
         view->obj = NULL;
         mpy_fail(h, st, "look into a");
@@ -50,7 +57,7 @@ static PyObject *raw_nbytes(PyObject *self, void *closure)
     mpy_handle *h = mpy_handle_of(self);
     mps_off data = 0;
     uint64_t nbytes = 0;
-    mps_status st = mps_raw_data(h->seg, h->off, &data, &nbytes);
+    mps_status st = find_data(h, &data, &nbytes);
     return st == MPS_OK ? PyLong_FromUnsignedLongLong(nbytes) : mpy_fail(h, st, "look into a");
 }
 

@@ -110,7 +110,7 @@ static void run(int64_t maxsize)
     t.enough = 0;
     t.w = world_make(64u << 20);
     t.queue = world_object(&t.w, MPS_KIND_QUEUE, sizeof(mps_ring));
-    mps_ring_limit(t.w.seg, t.queue, maxsize);
+    (void)mps_ring_limit(t.w.seg, t.queue, maxsize);
     for (uint64_t i = 0; i < SIDES; i++) {
         makers[i].number = i;
         CHECK(pthread_create(&threads[i], NULL, produce, &makers[i]) == 0);

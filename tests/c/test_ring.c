@@ -10,7 +10,7 @@ static const mps_door door = MPS_DOOR_FREE;
 static mps_off queue_make(const world *w, int64_t maxsize)
 {
     mps_off off = world_object(w, MPS_KIND_QUEUE, sizeof(mps_ring));
-    mps_ring_limit(w->seg, off, maxsize);
+    CHECK_OK(mps_ring_limit(w->seg, off, maxsize));
     return off;
 }
 

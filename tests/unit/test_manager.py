@@ -202,13 +202,6 @@ def test_manager_sizes():
         assert manager.segment.max_size == 64 << 20
 
 
-@pytest.mark.parametrize("kwds", [{"name": "x"}, {"mode": "a"}, {"name": "x", "mode": "x"}])
-def test_a_manager_has_no_name(kwds):
-    """ValueError, rather than an anonymous segment under a name that nobody finds."""
-    with pytest.raises(ValueError, match="anonymous"):
-        mpshm.Manager(**kwds)
-
-
 def test_content_is_checked_as_the_builtins_do(manager):
     """What dict() and list() refuse is refused in their words."""
     for args in ((1,), ([1],), ({}, {}), ([([], 1)],)):
