@@ -39,7 +39,8 @@ enum {
     MPS_UNDO_CACHED = 4, /* where: a block taken from the lane's cache; old: its class */
     MPS_UNDO_SHIFT = 5,  /* where: an array of 16-byte elements being shifted; old: the index reached */
     MPS_UNDO_PART = 6,   /* second half of SHIFT, below it: where: bound << 3; old: distance, signed */
-    MPS_UNDO_FIT = 7,    /* where: a block to give to the allocator, not the cache, once committed */
+    MPS_UNDO_FIT = 7,    /* where: a block to give to the allocator, not the cache, once committed; old: bytes of
+                            its chunk and those behind it that go too, 0: its own */
 };
 
 /* The build that measures what crash safety costs (-DMPS_NO_JOURNAL) has neither journal nor lists of guards held. */
