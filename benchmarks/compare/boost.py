@@ -1,7 +1,7 @@
-"""The core, called from C, beside Boost.Interprocess in C++: allocations, nodes, containers, names; needs a checkout and compilers.
+"""The core, called from C, beside Boost.Interprocess in C++: memory, nodes, containers, names; needs compilers.
 
-Both have their locks where they have any; ours has its journal on. `limit` is malloc and std on private memory. Each row is the median of
-several runs in turns, each of which gives the best of several times, or one long one.
+Both have their locks where they have any; ours has its journal on. `limit` is malloc and std on private memory. Each
+row is the median of several runs in turns, each of which gives the best of several times, or one long one.
 """
 
 from __future__ import annotations

@@ -321,7 +321,8 @@ static uint64_t count_run(mps_seg *seg, mps_off chunk, uint64_t bytes)
     return n;
 }
 
-static mps_status give_run(mps_tx *tx, mps_off chunk, uint64_t bytes)
+/* Gives a run back, which may have been cut into any number of chunks, and takes the entry off. */
+static mps_status undo_alloc(mps_tx *tx, mps_off chunk, uint64_t bytes)
 {
     uint64_t count = count_run(tx->seg, chunk, bytes);
     return count > 0 ? give_entry(tx, chunk, bytes, count) : MPS_E_CORRUPT;
@@ -358,7 +359,7 @@ mps_status mps_alloc_undo(mps_tx *tx, const mps_undo *entry)
 {
     mps_off block = block_of(entry);
     switch (entry->where & MPS_UNDO_KIND) {
-    case MPS_UNDO_ALLOC: return give_run(tx, block - MPS_CHUNK_HEAD, entry->old);
+    case MPS_UNDO_ALLOC: return undo_alloc(tx, block - MPS_CHUNK_HEAD, entry->old);
     case MPS_UNDO_EXTEND: return undo_extend(tx, block - MPS_CHUNK_HEAD, entry->old);
     case MPS_UNDO_CACHED: return undo_cached(tx, block, entry->old);
     default: return MPS_E_CORRUPT;
@@ -370,6 +371,9 @@ mps_status mps_alloc_free_entry(mps_tx *tx, const mps_undo *entry)
     mps_off block = block_of(entry);
     mps_off chunk = block - MPS_CHUNK_HEAD;
     uint64_t size;
+    if ((entry->where & MPS_UNDO_KIND) == MPS_UNDO_FREE && entry->old != 0) {
+        return undo_alloc(tx, chunk, entry->old);
+    }
     if (mps_unlikely(mps_chunk_used(tx->seg, chunk, &size) == NULL)) {
         return MPS_E_CORRUPT;
     }
@@ -378,7 +382,7 @@ mps_status mps_alloc_free_entry(mps_tx *tx, const mps_undo *entry)
         push(tx, class, block, mps_region_at(&tx->seg->region, block));
         return MPS_OK;
     }
-    return entry->old > size ? give_run(tx, chunk, entry->old) : give_entry(tx, chunk, size, 1);
+    return give_entry(tx, chunk, size, 1);
 }
 
 void mps_alloc_release_for(mps_seg *seg, uint32_t token)
@@ -410,7 +414,7 @@ static bool extend_run(run *r, mps_off block, uint64_t size)
 static void note_run(mps_tx *tx, const run *r)
 {
     if (r->begin < r->end) {
-        mps_tx_note(tx, MPS_UNDO_FIT, r->begin, r->end - r->begin);
+        mps_tx_note(tx, MPS_UNDO_FREE, r->begin, r->end - r->begin);
     }
 }
 

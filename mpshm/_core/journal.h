@@ -32,15 +32,16 @@
 #include "slots.h"
 
 enum {
-    MPS_UNDO_WORD = 0,   /* old: the word that stood at where */
-    MPS_UNDO_ALLOC = 1,  /* where: a chunk taken from the allocator; old: its size in bytes */
-    MPS_UNDO_FREE = 2,   /* where: a block to free once committed */
+    MPS_UNDO_WORD = 0,  /* old: the word that stood at where */
+    MPS_UNDO_ALLOC = 1, /* where: a chunk taken from the allocator; old: its size in bytes */
+    MPS_UNDO_FREE =
+        2, /* where: a block to free once committed; old: 0, or bytes of it and of those behind it that go too, not
+                            to the cache */
     MPS_UNDO_EXTEND = 3, /* where: a chunk that was made longer in place; old: its size before */
     MPS_UNDO_CACHED = 4, /* where: a block taken from the lane's cache; old: its class */
     MPS_UNDO_SHIFT = 5,  /* where: an array of 16-byte elements being shifted; old: the index reached */
     MPS_UNDO_PART = 6,   /* second half of SHIFT, below it: where: bound << 3; old: distance, signed */
-    MPS_UNDO_FIT = 7,    /* where: a block to give to the allocator, not the cache, once committed; old: bytes of
-                            its chunk and those behind it that go too, 0: its own */
+    MPS_UNDO_FIT = 7,    /* where: a block to give to the allocator, not the cache, once committed */
 };
 
 /* The build that measures what crash safety costs (-DMPS_NO_JOURNAL) has neither journal nor lists of guards held. */
