@@ -19,6 +19,7 @@
 #define BENCH_ITEMS 10000000u /* of a vector */
 #define BENCH_NAMES 10000u    /* objects with a name */
 #define BENCH_NODE 32u        /* bytes of a node */
+#define BENCH_BATCH 8u        /* nodes given back, and as many taken, in one operation */
 #define BENCH_SEED 88172645463325252u
 
 static inline double bench_clock(clockid_t clock)

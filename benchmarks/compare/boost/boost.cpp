@@ -104,33 +104,83 @@ template <class Source> static double churn(Source &source, void **slots, uint64
     return (now() - begun) / BENCH_PAIRS;
 }
 
-template <class Source> static void churn_row(const char *what, Source source, uint64_t nbytes)
+// BENCH_BATCH given back, then as many taken.
+template <class Source> static double batches(Source &source, void **slots, uint64_t nbytes)
+{
+    uint64_t state = BENCH_SEED;
+    double begun = bench_now();
+    for (unsigned i = 0; i < BENCH_PAIRS / BENCH_BATCH; i++) {
+        void **at = slots + bench_next(&state) % (BENCH_LIVE - BENCH_BATCH);
+        for (unsigned k = 0; k < BENCH_BATCH; k++) {
+            source.give(at[k]);
+        }
+        for (unsigned k = 0; k < BENCH_BATCH; k++) {
+            at[k] = source.take(nbytes);
+        }
+    }
+    return (bench_now() - begun) / BENCH_PAIRS;
+}
+
+template <class Source> static void block_row(Source source)
 {
     std::vector<void *> slots(BENCH_LIVE);
     double best = 1e9;
     for (unsigned i = 0; i < BENCH_REPEATS; i++) {
-        best = bench_least(best, churn(source, slots.data(), nbytes, bench_now));
+        best = bench_least(best, churn(source, slots.data(), 0, bench_now));
     }
     for (void *p : slots) {
         source.give(p);
     }
-    bench_row(what, best);
+    bench_row("alloc + free, 16 to 4096 B, 1000 live", best);
 }
 
-template <class Allocator> static void node_row(const char *what, Manager *manager)
+// As a container does it that has a lock.
+template <class Source> struct Locked {
+    Source &source;
+    Mutex mutex;
+    explicit Locked(Source &behind) : source(behind) {}
+    void *take(size_t n)
+    {
+        Lock lock(mutex);
+        return source.take(n);
+    }
+    void give(void *p)
+    {
+        Lock lock(mutex);
+        source.give(p);
+    }
+};
+
+template <class Source> static void node_rows_of(const std::string &name, Source source)
 {
-    churn_row(what, FromAllocator<Allocator>{Allocator(manager)}, BENCH_NODE);
+    std::vector<void *> slots(BENCH_LIVE);
+    Locked<Source> locked(source);
+    double each = 1e9, free = 1e9;
+    for (unsigned i = 0; i < BENCH_REPEATS; i++) {
+        each = bench_least(each, churn(locked, slots.data(), BENCH_NODE, bench_now));
+        free = bench_least(free, batches(source, slots.data(), BENCH_NODE));
+    }
+    for (void *p : slots) {
+        source.give(p);
+    }
+    bench_row(("node of 32 B, " + name + ", a lock each").c_str(), each);
+    bench_row(("node of 32 B, " + name + ", a lock for 8 (boost: none)").c_str(), free);
+}
+
+template <class Allocator> static void pool_rows(const char *name, Manager *manager)
+{
+    node_rows_of(name, FromAllocator<Allocator>{Allocator(manager)});
 }
 
 static void node_rows(Manager *manager)
 {
-    node_row<Plain<Node>>("node of 32 B, allocator", manager);
-    node_row<bi::node_allocator<Node, Manager>>("node of 32 B, node_allocator", manager);
-    node_row<bi::private_node_allocator<Node, Manager>>("node of 32 B, private_node_allocator", manager);
-    node_row<Cached<Node>>("node of 32 B, cached_node_allocator", manager);
-    node_row<bi::adaptive_pool<Node, Manager>>("node of 32 B, adaptive_pool", manager);
-    node_row<bi::private_adaptive_pool<Node, Manager>>("node of 32 B, private_adaptive_pool", manager);
-    node_row<bi::cached_adaptive_pool<Node, Manager>>("node of 32 B, cached_adaptive_pool", manager);
+    pool_rows<Plain<Node>>("allocator", manager);
+    pool_rows<bi::node_allocator<Node, Manager>>("node_allocator", manager);
+    pool_rows<bi::private_node_allocator<Node, Manager>>("private_node_allocator", manager);
+    pool_rows<Cached<Node>>("cached_node_allocator", manager);
+    pool_rows<bi::adaptive_pool<Node, Manager>>("adaptive_pool", manager);
+    pool_rows<bi::private_adaptive_pool<Node, Manager>>("private_adaptive_pool", manager);
+    pool_rows<bi::cached_adaptive_pool<Node, Manager>>("cached_adaptive_pool", manager);
 }
 
 struct Meeting {
@@ -335,7 +385,7 @@ static uint64_t boost_rows()
     Memory memory;
     Segment &segment = memory.segment;
     Manager *manager = segment.get_segment_manager();
-    churn_row("alloc + free, 16 to 4096 B, 1000 live", FromSegment{segment}, 0);
+    block_row(FromSegment{segment});
     node_rows(manager);
     bench_row("alloc + free by two processes at once, by what one does alone", gain(segment));
     name_rows(segment);
@@ -390,8 +440,8 @@ static uint64_t std_rows()
     std::vector<int64_t> pushed, appended;
     std::deque<int64_t> deque;
     std::list<int64_t> list;
-    churn_row("alloc + free, 16 to 4096 B, 1000 live", FromHeap{}, 0);
-    churn_row("node of 32 B, allocator", FromHeap{}, BENCH_NODE);
+    block_row(FromHeap{});
+    node_rows_of("allocator", FromHeap{});
     uint64_t found = map_rows(map, "map") + map_rows(table, "hash map");
     vector_row<Free>(VECTOR_FREE, pushed, mutex);
     append_row(appended);

@@ -23,57 +23,100 @@ static inline holder holder_new(mps_seg *seg)
     return (holder){seg, mps_region_at(&seg->region, off), mps_region_at(&seg->region, data), off};
 }
 
-static inline void holder_put(const holder *h, uint64_t slot, mps_off pool, uint64_t nbytes)
+static inline void put(const holder *h, mps_tx *tx, uint64_t slot, mps_off pool, uint64_t nbytes)
 {
-    mps_tx tx;
     mps_off node;
-    sure(mps_tx_begin(h->seg, &tx, BENCH_DOOR));
-    sure(mps_tx_lock(&tx, &h->object->guard));
-    sure(mps_node_alloc(&tx, pool, nbytes, &node));
-    mps_tx_set(&tx, &h->slots[slot], node);
-    sure(mps_tx_commit(&tx));
-    mps_tx_end(&tx);
+    sure(mps_node_alloc(tx, pool, nbytes, &node));
+    mps_tx_set(tx, &h->slots[slot], node);
 }
 
-static inline void holder_take(const holder *h, uint64_t slot, mps_off pool)
+static inline void take(const holder *h, mps_tx *tx, uint64_t slot, mps_off pool)
 {
-    mps_tx tx;
-    sure(mps_tx_begin(h->seg, &tx, BENCH_DOOR));
-    sure(mps_tx_lock(&tx, &h->object->guard));
-    sure(mps_node_free(&tx, pool, h->slots[slot]));
-    mps_tx_set(&tx, &h->slots[slot], 0);
-    sure(mps_tx_commit(&tx));
-    mps_tx_end(&tx);
+    sure(mps_node_free(tx, pool, h->slots[slot]));
+    mps_tx_set(tx, &h->slots[slot], 0);
+}
+
+static inline void begin(const holder *h, mps_tx *tx)
+{
+    sure(mps_tx_begin(h->seg, tx, BENCH_DOOR));
+    sure(mps_tx_lock(tx, &h->object->guard));
+}
+
+static inline void end(mps_tx *tx)
+{
+    sure(mps_tx_commit(tx));
+    mps_tx_end(tx);
 }
 
 /* Fills the slots, then frees and takes `pairs` at random; ns a pair. nbytes 0: random sizes. */
-static inline double holder_churn(const holder *h, mps_off pool, uint64_t nbytes, uint64_t pairs, double (*now)(void))
+static inline double holder_churn(const holder *h, mps_off pool, uint64_t nbytes, double (*now)(void))
 {
     uint64_t state = BENCH_SEED;
+    mps_tx tx;
     for (uint64_t i = 0; i < BENCH_LIVE; i++) {
         if (h->slots[i] == 0) {
-            holder_put(h, i, pool, nbytes != 0 ? nbytes : bench_size(&state));
+            begin(h, &tx);
+            put(h, &tx, i, pool, nbytes != 0 ? nbytes : bench_size(&state));
+            end(&tx);
         }
     }
     double begun = now();
-    for (uint64_t i = 0; i < pairs; i++) {
+    for (uint64_t i = 0; i < BENCH_PAIRS; i++) {
         uint64_t slot = bench_next(&state) % BENCH_LIVE;
-        holder_take(h, slot, pool);
-        holder_put(h, slot, pool, nbytes != 0 ? nbytes : bench_size(&state));
+        begin(h, &tx);
+        take(h, &tx, slot, pool);
+        end(&tx);
+        begin(h, &tx);
+        put(h, &tx, slot, pool, nbytes != 0 ? nbytes : bench_size(&state));
+        end(&tx);
     }
-    return (now() - begun) / (double)pairs;
+    return (now() - begun) / BENCH_PAIRS;
 }
 
-static inline double holder_best(const holder *h, mps_off pool, uint64_t nbytes)
+/* The same, BENCH_BATCH pairs in an operation, of full slots. */
+static inline double holder_batches(const holder *h, mps_off pool, uint64_t nbytes)
 {
-    double best = 1e9;
-    for (unsigned i = 0; i < BENCH_REPEATS; i++) {
-        best = bench_least(best, holder_churn(h, pool, nbytes, BENCH_PAIRS, bench_now));
+    uint64_t state = BENCH_SEED;
+    mps_tx tx;
+    double begun = bench_now();
+    for (uint64_t i = 0; i < BENCH_PAIRS / BENCH_BATCH; i++) {
+        uint64_t slot = bench_next(&state) % (BENCH_LIVE - BENCH_BATCH);
+        begin(h, &tx);
+        for (unsigned k = 0; k < BENCH_BATCH; k++) {
+            take(h, &tx, slot + k, pool);
+        }
+        for (unsigned k = 0; k < BENCH_BATCH; k++) {
+            put(h, &tx, slot + k, pool, nbytes);
+        }
+        end(&tx);
     }
+    return (bench_now() - begun) / BENCH_PAIRS;
+}
+
+static inline void holder_clear(const holder *h, mps_off pool)
+{
+    mps_tx tx;
     for (uint64_t i = 0; i < BENCH_LIVE; i++) {
-        holder_take(h, i, pool);
+        begin(h, &tx);
+        take(h, &tx, i, pool);
+        end(&tx);
     }
-    return best;
+}
+
+/* Both rows of a pool's nodes. */
+static inline void holder_rows(const holder *h, mps_off pool, const char *name)
+{
+    char what[100];
+    double each = 1e9, batches = 1e9;
+    for (unsigned i = 0; i < BENCH_REPEATS; i++) {
+        each = bench_least(each, holder_churn(h, pool, BENCH_NODE, bench_now));
+        batches = bench_least(batches, holder_batches(h, pool, BENCH_NODE));
+    }
+    snprintf(what, sizeof what, "node of 32 B, %s, a lock each", name);
+    bench_row(what, each);
+    snprintf(what, sizeof what, "node of 32 B, %s, a lock for 8 (boost: none)", name);
+    bench_row(what, batches);
+    holder_clear(h, pool);
 }
 
 #endif

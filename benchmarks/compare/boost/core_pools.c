@@ -18,18 +18,18 @@ int main(void)
         const char *what;
         uint32_t type;
     } kinds[] = {
-        {"node of 32 B, node_allocator", 0},
-        {"node of 32 B, private_node_allocator", MPS_POOL_PRIVATE},
-        {"node of 32 B, cached_node_allocator", MPS_POOL_CACHED},
-        {"node of 32 B, adaptive_pool", MPS_POOL_ADAPTIVE},
-        {"node of 32 B, private_adaptive_pool", MPS_POOL_ADAPTIVE | MPS_POOL_PRIVATE},
-        {"node of 32 B, cached_adaptive_pool", MPS_POOL_ADAPTIVE | MPS_POOL_CACHED},
+        {"node_allocator", 0},
+        {"private_node_allocator", MPS_POOL_PRIVATE},
+        {"cached_node_allocator", MPS_POOL_CACHED},
+        {"adaptive_pool", MPS_POOL_ADAPTIVE},
+        {"private_adaptive_pool", MPS_POOL_ADAPTIVE | MPS_POOL_PRIVATE},
+        {"cached_adaptive_pool", MPS_POOL_ADAPTIVE | MPS_POOL_CACHED},
     };
     mps_seg *seg = bench_segment();
     holder h = holder_new(seg);
     for (unsigned i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         mps_off pool = pool_new(seg, kinds[i].type);
-        bench_row(kinds[i].what, holder_best(&h, pool, BENCH_NODE));
+        holder_rows(&h, pool, kinds[i].what);
         mps_ref_drop(seg, BENCH_DOOR, pool);
     }
     bench_end();
