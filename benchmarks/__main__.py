@@ -15,7 +15,7 @@ NAMES = [
     "dict",
     "list",
     "sorted",
-    "sorted_core",
+    "boost",
     "create",
     "two_readers",
     "lock",

@@ -117,7 +117,7 @@ __attribute__((noinline)) static mps_status alloc_large(mps_tx *tx, uint64_t nby
     return MPS_OK;
 }
 
-/* Gives the bytes behind a journal's last entry back, and takes the entry off. */
+/* Gives the bytes behind a journal's last entry back, count chunks, and takes the entry off. */
 __attribute__((noinline)) static mps_status give_entry(mps_tx *tx, mps_off chunk, uint64_t size, uint64_t count)
 {
     mps_status st = mps_tx_lock(tx, guard_of(tx));
@@ -125,7 +125,8 @@ __attribute__((noinline)) static mps_status give_entry(mps_tx *tx, mps_off chunk
         return st;
     }
     mps_freed freed;
-    st = mps_fit_give(tx, chunk, size, count, false, &freed);
+    /* (the heads of several must still be there when it is done again) */
+    st = mps_fit_give(tx, chunk, size, count, count > 1, &freed);
     if (st != MPS_OK) {
         return give_up(tx, st);
     }
@@ -352,6 +353,7 @@ static uint64_t count_run(mps_seg *seg, mps_off chunk, uint64_t bytes)
     return n;
 }
 
+/* Gives a run back, which may have been cut into any number of chunks, and takes the entry off. */
 static mps_status undo_alloc(mps_tx *tx, mps_off chunk, uint64_t bytes)
 {
     uint64_t count = count_run(tx->seg, chunk, bytes);
@@ -402,6 +404,9 @@ mps_status mps_alloc_free_entry(mps_tx *tx, const mps_undo *entry)
     mps_off block = block_of(entry);
     mps_off chunk = block - MPS_CHUNK_HEAD;
     uint64_t size;
+    if ((entry->where & MPS_UNDO_KIND) == MPS_UNDO_FREE && entry->old != 0) {
+        return undo_alloc(tx, chunk, entry->old);
+    }
     if (mps_unlikely(mps_chunk_used(tx->seg, chunk, &size) == NULL)) {
         return MPS_E_CORRUPT;
     }
@@ -423,6 +428,32 @@ void mps_alloc_release_for(mps_seg *seg, uint32_t token)
 
 /* ---- caches that give back ---- */
 
+/* Blocks side by side, which are given back as one: [begin, end) from a block's payload on. */
+typedef struct run {
+    mps_off begin, end;
+} run;
+
+/* Adds a block at one end of a run, if it lies there. */
+static bool extend_run(run *r, mps_off block, uint64_t size)
+{
+    if (block == r->end) {
+        r->end += size;
+        return true;
+    }
+    if (block + size == r->begin) {
+        r->begin = block;
+        return true;
+    }
+    return false;
+}
+
+static void note_run(mps_tx *tx, const run *r)
+{
+    if (r->begin < r->end) {
+        mps_tx_note(tx, MPS_UNDO_FREE, r->begin, r->end - r->begin);
+    }
+}
+
 /* Gives up to n blocks of a class to the allocator behind. */
 static mps_status shed(mps_tx *tx, uint32_t class, uint64_t n)
 {
@@ -434,15 +465,21 @@ static mps_status shed(mps_tx *tx, uint32_t class, uint64_t n)
         }
         mps_tx_log(tx, cache);
         mps_off at = mps_load64(cache);
+        run r = {0, 0};
         for (uint32_t i = 0; i < BATCH && n > 0 && at != 0; i++, n--) {
             const uint64_t *word = first_word(tx->seg, at);
-            if (word == NULL) {
+            uint64_t size;
+            if (word == NULL || mps_chunk_used(tx->seg, at - MPS_CHUNK_HEAD, &size) == NULL) {
                 (void)mps_tx_abort(tx);
                 return MPS_E_CORRUPT;
             }
-            mps_tx_note(tx, MPS_UNDO_FIT, at, 0);
+            if (!extend_run(&r, at, size)) {
+                note_run(tx, &r);
+                r = (run){at, at + size};
+            }
             at = mps_load64(word);
         }
+        note_run(tx, &r);
         mps_store64(cache, at);
         tx->has_frees = true;
         st = mps_tx_commit(tx);

@@ -34,7 +34,7 @@
 enum {
     MPS_UNDO_WORD = 0,   /* old: the word that stood at where */
     MPS_UNDO_ALLOC = 1,  /* where: a chunk taken from the allocator; old: its size in bytes */
-    MPS_UNDO_FREE = 2,   /* where: a block to free once committed */
+    MPS_UNDO_FREE = 2,   /* where: a block to free once committed; old: 0, or bytes of a run of them, not for a cache */
     MPS_UNDO_EXTEND = 3, /* where: a chunk that was made longer in place; old: its size before */
     MPS_UNDO_CACHED = 4, /* where: a block taken from the lane's cache; old: its class */
     MPS_UNDO_SHIFT = 5,  /* where: an array of 16-byte elements being shifted; old: the index reached */

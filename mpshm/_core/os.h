@@ -8,6 +8,10 @@
 
 #include "base.h"
 
+#if __has_include(<sys/single_threaded.h>)
+#include <sys/single_threaded.h>
+#endif
+
 /* A memory file without a name in the file system, of size 0; it can't shrink once it has grown. The label shows in /proc. */
 mps_status mps_os_memfd(const char *label, int *fd);
 
@@ -49,6 +53,18 @@ mps_status mps_os_truncate(int fd, uint64_t size);
 mps_status mps_os_next_data(int fd, uint64_t off, uint64_t *begin, uint64_t *end);
 /* All that was written, through mappings too, is on the disk afterwards. */
 mps_status mps_os_sync(int fd);
+
+/* ---- threads ---- */
+
+/* Whether the process has the calling thread only, as far as that is known at once. */
+static inline bool mps_os_is_alone(void)
+{
+#if __has_include(<sys/single_threaded.h>)
+    return __libc_single_threaded != 0;
+#else
+    return false;
+#endif
+}
 
 /* ---- address space ---- */
 

@@ -605,12 +605,3 @@ uint32_t mps_lane_claim_slow(mps_seg *seg, mps_door door)
         mps_door_enter(door, state);
     }
 }
-
-void mps_lane_release(mps_seg *seg, uint32_t lane)
-{
-    if (lane < MPS_GIL_LANES) {
-        seg->gil_lanes |= 1u << lane;
-    } else {
-        __atomic_fetch_or(&seg->free_lanes, 1u << lane, __ATOMIC_RELEASE);
-    }
-}

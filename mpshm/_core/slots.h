@@ -17,11 +17,13 @@
  * A slot with state FREE has an idle, empty body.
  *
  * Threads that hold Python's GIL take their lanes from lanes [0, MPS_GIL_LANES) without atomics; all others
- * from the rest. Costs: alive() one system call; claiming a lane a few instructions.
+ * from the rest, without atomics too as long as their process has one thread. Costs: alive() one system call; claiming a lane a few
+ * instructions.
  */
 #ifndef MPS_SLOTS_H
 #define MPS_SLOTS_H
 
+#include "os.h"
 #include "region.h"
 
 #define MPS_SLOT_BITS 11u /* a token: generation << 11 | slot */
@@ -248,7 +250,6 @@ typedef enum mps_door {
 
 /* Takes a free lane, waiting for one when all are in use. */
 uint32_t mps_lane_claim_slow(mps_seg *seg, mps_door door);
-void mps_lane_release(mps_seg *seg, uint32_t lane);
 
 static inline uint32_t mps_lane_claim(mps_seg *seg, mps_door door)
 {
@@ -257,7 +258,23 @@ static inline uint32_t mps_lane_claim(mps_seg *seg, mps_door door)
         seg->gil_lanes &= seg->gil_lanes - 1;
         return lane;
     }
+    uint32_t lanes = mps_load32(&seg->free_lanes);
+    if (mps_likely(lanes != 0 && mps_os_is_alone())) { /* nobody to be quicker than: no atomic operation */
+        __atomic_store_n(&seg->free_lanes, lanes & (lanes - 1), __ATOMIC_RELAXED);
+        return (uint32_t)__builtin_ctz(lanes);
+    }
     return mps_lane_claim_slow(seg, door);
+}
+
+static inline void mps_lane_release(mps_seg *seg, uint32_t lane)
+{
+    if (lane < MPS_GIL_LANES) {
+        seg->gil_lanes |= 1u << lane;
+    } else if (mps_os_is_alone()) {
+        __atomic_store_n(&seg->free_lanes, mps_load32(&seg->free_lanes) | 1u << lane, __ATOMIC_RELEASE);
+    } else {
+        __atomic_fetch_or(&seg->free_lanes, 1u << lane, __ATOMIC_RELEASE);
+    }
 }
 
 /* ---- waiting ---- */
