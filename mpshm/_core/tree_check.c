@@ -82,7 +82,7 @@ static mps_status visit_node(walk *w, mps_off off, uint32_t level, bool edge, ui
         w->budget-- == 0) {
         return w->v->bad(w->v, "a map leads out of the segment");
     }
-    mps_status st = w->pool == 0 ? w->v->block(w->v, off) : MPS_OK;
+    mps_status st = w->v->block(w->v, off);
     if (st != MPS_OK) {
         return st;
     }
