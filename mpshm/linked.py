@@ -30,10 +30,11 @@ class LinkedList(Pooled, Shared, _types.LinkedList[_T]):
     """A doubly linked list in shared memory, with cursors that stay at their items, whatever comes and goes around.
 
     Args: `iterable`, its first items; `allocator`, where the nodes come from: a pool's class such as NodePool, an
-    instance with options, a `Pool` of the same segment, or None for the segment itself. Made without a manager it lives in the process's default segment. It has the
-    methods and operators of the builtin list; an index takes as many steps as there are items before or after it,
-    a cursor one. Items are copied in and out; a shared container as an item is kept by reference. Every call is one
-    step. Iterating walks a snapshot.
+    instance with options, a `Pool` of the same segment, or None for the segment itself. Made without a manager it
+    lives in the process's default segment. It has the methods and operators of the builtin list; an index takes as
+    many steps as there are items before or after it, a cursor one. Items are copied in and out; a shared container as
+    an item is kept by reference. Every call is one step. Iterating walks a snapshot.
+    Raises: TypeError for what is no allocator; ValueError for a pool of another segment, or with smaller nodes.
     Source: `list` of Python 3.14 for what that has; Boost's `list` for cursors and splice.
     """
 

@@ -147,10 +147,9 @@ def _pairs(args: tuple[Any, ...], kwds: dict[str, Any], name: str) -> dict[Any, 
 class Map(Ordered, Pooled, Shared, _types.Map[_K, _V]):
     """A mapping in shared memory that is sorted by key.
 
-    Args: as dict's; `allocator`, where the nodes come from: a pool's class such as NodePool, an instance with options, a `Pool` of the
-    same segment, or None for the segment itself;
-    `flat` is accepted for Boost's `flat_map`, and changes nothing: the nodes of the tree are sorted arrays already, of
-    62 items each.
+    Args: as dict's; `allocator`, where the nodes come from: a pool's class such as NodePool, an instance with options,
+    a `Pool` of the same segment, or None for the segment itself; `flat` is accepted for Boost's `flat_map`, and changes
+    nothing: the nodes of the tree are sorted arrays already, of 62 items each.
     Keys: numbers (int, float and bool together), str, bytes, or tuples of these, all of one kind; the first key says
     which. Values are copied in and out. Every call is atomic; finding, setting, removing, and the place of a key take
     O(log n).
