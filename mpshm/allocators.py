@@ -8,7 +8,7 @@ container gets the class, or an instance with options: `LinkedList(allocator=Nod
 from __future__ import annotations
 
 from operator import index
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
 from . import _types
 
@@ -24,6 +24,7 @@ __all__ = [
     "NodePool",
     "Pool",
     "PoolStats",
+    "Pooled",
     "PrivateAdaptivePool",
     "PrivateNodePool",
     "SequentialFit",
@@ -304,6 +305,30 @@ def pool_for(segment: Segment, spec: Spec, node_bytes: int) -> Pool | None:
         given("overhead_percent"),
         given("max_cached_nodes"),
     )
+
+
+class Pooled:
+    """What containers that consist of nodes have in common: the choice of where these come from."""
+
+    __slots__ = ()
+
+    @property
+    def allocator(self: Any) -> Pool | type[Allocator]:
+        """The Pool that nodes come from; BestFit or SequentialFit where the segment itself has room for each.
+
+        It may be given as `allocator=` to other containers of this segment, which then share the pool.
+        Raises: SegmentClosedError.
+        """
+        pool: Pool | None = self._pool
+        return self._segment.allocator if pool is None else pool
+
+    def _allocate_by(self: Any, spec: Spec) -> None:
+        """Take all nodes from where was asked for. Raises: as `pool_for`; ValueError if it is not new and empty."""
+        if spec is None:
+            return
+        pool = pool_for(self._segment, spec, self._node_bytes)
+        if pool is not None:
+            self._use_pool(pool)
 
 
 def segment_allocator(spec: Allocator | type[Allocator] | None) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
 from . import _types
 from ._types import Cursor
+from .allocators import Pooled, Spec
 from .containers import Shared, mark
 from .segments import Segment
 
@@ -25,13 +26,15 @@ _T = TypeVar("_T")
 _REMOVE_TRIES = 4
 
 
-class LinkedList(Shared, _types.LinkedList[_T]):
+class LinkedList(Pooled, Shared, _types.LinkedList[_T]):
     """A doubly linked list in shared memory, with cursors that stay at their items, whatever comes and goes around.
 
-    Args: `iterable`, its first items. Made without a manager it lives in the process's default segment. It has the
-    methods and operators of the builtin list; an index takes as many steps as there are items before or after it,
-    a cursor one. Items are copied in and out; a shared container as an item is kept by reference. Every call is one
-    step. Iterating walks a snapshot.
+    Args: `iterable`, its first items; `allocator`, where the nodes come from: a pool's class such as NodePool, an
+    instance with options, a `Pool` of the same segment, or None for the segment itself. Made without a manager it
+    lives in the process's default segment. It has the methods and operators of the builtin list; an index takes as
+    many steps as there are items before or after it, a cursor one. Items are copied in and out; a shared container as
+    an item is kept by reference. Every call is one step. Iterating walks a snapshot.
+    Raises: TypeError for what is no allocator; ValueError for a pool of another segment, or with smaller nodes.
     Source: `list` of Python 3.14 for what that has; Boost's `list` for cursors and splice.
     """
 
@@ -40,8 +43,9 @@ class LinkedList(Shared, _types.LinkedList[_T]):
 
     _typeid = "linked_list"
 
-    def __init__(self, iterable: Iterable[_T] = (), /) -> None:
+    def __init__(self, iterable: Iterable[_T] = (), /, *, allocator: Spec = None) -> None:
         items = list(iterable)
+        self._allocate_by(allocator)
         if len(self):
             self.clear()
         if items:

@@ -31,6 +31,7 @@ from . import (
     vectors,
 )
 from . import sorted as ordered
+from .allocators import Spec
 from .errors import SegmentClosedError, SegmentNotFoundError
 from .handles import find_segment
 from .pools import PoolProxy
@@ -430,7 +431,7 @@ class SyncManager(BaseManager):
         items: Mapping[_K, _V] | Iterable[tuple[_K, _V]] = (),
         /,
         *,
-        allocator: Any = None,
+        allocator: Spec = None,
         flat: bool = False,
         **kwds: Any,
     ) -> ordered.Map[_K, _V]:
@@ -448,10 +449,14 @@ class SyncManager(BaseManager):
         """A shared array that grows. Args: as `mpshm.Vector`'s. Raises: as that; AssertionError before `start()`."""
         return vectors.Vector._make(self._usable(), dtype, iterable_or_size, maxlen=maxlen)._managed()
 
-    def linked_list(self, iterable: Iterable[_T] = (), /) -> linked.LinkedList[_T]:
-        """A shared linked list. Args: as list's. Raises: AssertionError before `start()`; SegmentFullError."""
+    def linked_list(self, iterable: Iterable[_T] = (), /, *, allocator: Spec = None) -> linked.LinkedList[_T]:
+        """A shared linked list.
+
+        Args: as `mpshm.LinkedList`'s. Raises: what LinkedList() raises; AssertionError before `start()`;
+        SegmentFullError.
+        """
         made: linked.LinkedList[_T] = self._create(linked.LinkedList)
-        made.extend(iterable)
+        made.__init__(iterable, allocator=allocator)  # type: ignore[misc]
         return made
 
     def string(self, initial: str | bytes = "", capacity: int | None = None) -> strings.String:

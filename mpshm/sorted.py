@@ -12,6 +12,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any, SupportsIndex, TypeVar, overload
 
 from . import _types, sets
+from .allocators import Pooled, Spec
 from .containers import Dict, Shared, mark
 
 __all__ = ["Map", "MultiMap", "SortedSet"]
@@ -143,17 +144,12 @@ def _pairs(args: tuple[Any, ...], kwds: dict[str, Any], name: str) -> dict[Any, 
     return dict(first, **kwds)
 
 
-def _set_allocator(made: Any, allocator: Any) -> None:
-    if allocator is not None:
-        made._use_pool(allocator)
-
-
-class Map(Ordered, Shared, _types.Map[_K, _V]):
+class Map(Ordered, Pooled, Shared, _types.Map[_K, _V]):
     """A mapping in shared memory that is sorted by key.
 
-    Args: as dict's; `allocator`, a pool of the same segment that the nodes come from, or None for the segment itself;
-    `flat` is accepted for Boost's `flat_map`, and changes nothing: the nodes of the tree are sorted arrays already, of
-    62 items each.
+    Args: as dict's; `allocator`, where the nodes come from: a pool's class such as NodePool, an instance with options,
+    a `Pool` of the same segment, or None for the segment itself; `flat` is accepted for Boost's `flat_map`, and changes
+    nothing: the nodes of the tree are sorted arrays already, of 62 items each.
     Keys: numbers (int, float and bool together), str, bytes, or tuples of these, all of one kind; the first key says
     which. Values are copied in and out. Every call is atomic; finding, setting, removing, and the place of a key take
     O(log n).
@@ -168,8 +164,8 @@ class Map(Ordered, Shared, _types.Map[_K, _V]):
 
     _typeid = "map"
 
-    def __init__(self, /, *args: Any, allocator: Any = None, flat: bool = False, **kwds: Any) -> None:
-        _set_allocator(self, allocator)
+    def __init__(self, /, *args: Any, allocator: Spec = None, flat: bool = False, **kwds: Any) -> None:
+        self._allocate_by(allocator)
         pairs = _pairs(args, kwds, "map")
         if pairs:
             self._update(list(pairs), list(pairs.values()))
@@ -238,7 +234,7 @@ def _mapping(other: object) -> dict[Any, Any] | None:
     return other if isinstance(other, dict) else None
 
 
-class MultiMap(Ordered, Shared, _types.MultiMap[_K, _V]):
+class MultiMap(Ordered, Pooled, Shared, _types.MultiMap[_K, _V]):
     """A mapping in shared memory, sorted by key, with any number of values for each: in the order in which they came.
 
     Args: `items`, a mapping or pairs; `allocator`, as Map's. Keys as Map's. `len` counts items, not keys.
@@ -251,9 +247,9 @@ class MultiMap(Ordered, Shared, _types.MultiMap[_K, _V]):
     _typeid = "multimap"
 
     def __init__(
-        self, items: Mapping[_K, _V] | Iterable[tuple[_K, _V]] = (), /, *, allocator: Any = None, flat: bool = False
+        self, items: Mapping[_K, _V] | Iterable[tuple[_K, _V]] = (), /, *, allocator: Spec = None, flat: bool = False
     ) -> None:
-        _set_allocator(self, allocator)
+        self._allocate_by(allocator)
         self.update(items)
 
     def update(self, items: Mapping[_K, _V] | Iterable[tuple[_K, _V]] = (), /) -> None:
@@ -322,7 +318,7 @@ def _range_of(made: Any, what: int, key: object) -> list[Any]:
     return found
 
 
-class SortedSet(Ordered, Shared, _types.SortedSet[_K]):
+class SortedSet(Ordered, Pooled, Shared, _types.SortedSet[_K]):
     """A set in shared memory that is sorted: keys are had by their places, too.
 
     Args: `iterable`, its first keys; `allocator`, as Map's. Keys as Map's. Every call is atomic: the operators
@@ -335,8 +331,8 @@ class SortedSet(Ordered, Shared, _types.SortedSet[_K]):
 
     _typeid = "sortedset"
 
-    def __init__(self, iterable: Iterable[_K] = (), /, *, allocator: Any = None, flat: bool = False) -> None:
-        _set_allocator(self, allocator)
+    def __init__(self, iterable: Iterable[_K] = (), /, *, allocator: Spec = None, flat: bool = False) -> None:
+        self._allocate_by(allocator)
         self.update(iterable)
 
     def _keys(self) -> tuple[list[_K], int]:

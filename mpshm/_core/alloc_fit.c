@@ -142,6 +142,13 @@ static mps_status fill_hole(mps_seg *seg, const mps_fit *fit, piece *f, mps_off 
     return st;
 }
 
+/* Up to where a free chunk needs memory when all but its last `rest` bytes are taken: those have a hole only if they are too many for a
+ * list, and none where the links are. */
+static mps_off needed(const piece *f, uint64_t rest)
+{
+    return f->at + f->size - (rest > MPS_FIT_SMALL ? rest - sizeof(mps_chunk) : 0);
+}
+
 /* ---- take ---- */
 
 /* Where in a free chunk an aligned one begins: at its beginning, or so far behind it that the gap is a chunk. */
@@ -187,7 +194,7 @@ mps_status mps_fit_take(mps_tx *tx, uint64_t size, uint64_t align, mps_off *chun
         rest = 0;
     }
     mps_off hole = f.hole;
-    st = fill_hole(seg, fit, &f, at + size + mps_min64(rest, sizeof(mps_chunk)));
+    st = fill_hole(seg, fit, &f, needed(&f, rest));
     if (st == MPS_OK) {
         st = carve(tx, fit, &f, at, size);
     }
@@ -311,7 +318,7 @@ mps_status mps_fit_extend(mps_tx *tx, mps_off chunk, uint64_t size, uint64_t lea
         plus = f.size;
     }
     mps_off hole = f.hole;
-    mps_status st = fill_hole(seg, fit, &f, next + plus + mps_min64(f.size - plus, sizeof(mps_chunk)));
+    mps_status st = fill_hole(seg, fit, &f, needed(&f, f.size - plus));
     if (st == MPS_OK) {
         st = take_out(tx, fit, &f);
     }
@@ -453,17 +460,15 @@ mps_status mps_fit_cut_end(mps_tx *tx)
     /* All that is left of the chunk has memory: less than two pages. */
     mps_status st = mps_region_commit(&seg->region, last.at & ~(uint64_t)(MPS_PAGE - 1),
                                       new_end - (last.at & ~(uint64_t)(MPS_PAGE - 1)));
-    if (st == MPS_OK) {
-        st = take_out(tx, fit, &last);
-    }
     if (st != MPS_OK) {
         return st;
     }
+    st = take_out(tx, fit, &last);
     piece rest = {.at = last.at, .size = new_end - MPS_CHUNK_HEAD - last.at};
     mps_tx_set_inner(tx, word_at(seg, new_end - MPS_CHUNK_HEAD), MPS_CINUSE);
     mps_tx_set_inner(tx, &fit->end, new_end);
     count_word(tx, &fit->holes, 0, hole_size(&last));
-    st = put_free(tx, fit, &rest, 0);
+    st = st == MPS_OK ? put_free(tx, fit, &rest, 0) : st;
     if (st != MPS_OK) {
         mps_tx_abort_inner(tx);
         return st;

@@ -99,6 +99,8 @@ mps_status mps_linked_replace(mps_seg *seg, mps_door door, mps_off off, const mp
  * last. MPS_E_INVAL: last does not come after first, `to` lies between them, or the pools differ. */
 mps_status mps_linked_splice(mps_seg *seg, mps_door door, mps_off off, const mps_cursor *to, mps_off from,
                              const mps_cursor *first, const mps_cursor *last);
+/* Lets an empty list take its nodes from a pool from now on: MPS_E_EXISTS when it has nodes or a pool; else as mps_node_use_pool. */
+mps_status mps_linked_use_pool(mps_seg *seg, mps_door door, mps_off off, mps_off pool);
 /* Copies all values as they are at one moment; cursors (not NULL): *cursors gets an array to be freed, one for each. */
 mps_status mps_linked_snapshot(mps_seg *seg, mps_door door, mps_off off, mps_snap *out, mps_cursor **cursors);
 

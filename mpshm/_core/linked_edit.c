@@ -459,6 +459,21 @@ mps_status mps_linked_splice(mps_seg *seg, mps_door door, mps_off off, const mps
     return end_with(&tx, splice(&tx, mps_linked_of(seg, off), to, mps_linked_of(seg, from), first, last), NULL);
 }
 
+mps_status mps_linked_use_pool(mps_seg *seg, mps_door door, mps_off off, mps_off pool)
+{
+    mps_linked *l = mps_linked_of(seg, off);
+    mps_tx tx;
+    mps_status st = mps_tx_begin(seg, &tx, door);
+    if (st != MPS_OK) {
+        return st;
+    }
+    st = mps_linked_enter(&tx, l);
+    if (st == MPS_OK) {
+        st = mps_load64(&l->count) != 0 ? MPS_E_EXISTS : mps_node_use_pool(&tx, &l->pool, pool, sizeof(mps_link));
+    }
+    return end_with(&tx, st, NULL);
+}
+
 /* ---- dying ---- */
 
 mps_status mps_linked_drop(mps_tx *tx, mps_mortal *m, mps_off off, bool *done)

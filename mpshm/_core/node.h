@@ -24,4 +24,11 @@ mps_status mps_node_free(mps_tx *tx, mps_off pool, mps_off node);
 /* One reference of a container's to its pool (0: nothing to do). Its nodes it reports by v->block, whatever pool they are from. */
 mps_status mps_node_visit_pool(mps_off pool, mps_visit *v);
 
+/* Lets a container take its nodes of nbytes from a pool from now on: sets its word, counts a reference. Under the container's guard, while it
+ * has no nodes. MPS_E_EXISTS: it has a pool; MPS_E_TYPE: none at that offset; MPS_E_INVAL: its nodes are too small. */
+mps_status mps_node_use_pool(mps_tx *tx, uint64_t *word, mps_off pool, uint64_t nbytes);
+/* The pool of a container this process refers to, 0 for none; it refers to the pool too from now on, one local count. An operation of its
+ * own. */
+mps_status mps_node_pool(mps_seg *seg, mps_door door, mps_object *container, const uint64_t *word, mps_off *pool);
+
 #endif

@@ -39,6 +39,8 @@ typedef struct mps_tree {
 _Static_assert(sizeof(mps_tree) == 96, "stored");
 _Static_assert(offsetof(mps_tree, body) == 80, "stored");
 
+#define MPS_TREE_NODE_BYTES 2016u /* every node's */
+
 /* Which of equal keys: the first that is not less, or the first that is greater. */
 typedef enum mps_bound { MPS_BOUND_LOWER, MPS_BOUND_UPPER } mps_bound;
 
@@ -98,7 +100,8 @@ mps_status mps_tree_clear(mps_seg *seg, mps_door door, mps_off off);
 /* Copies the items of a range, as they are at one moment: MPS_SNAP_KEYS, VALUES or BOTH. */
 mps_status mps_tree_snapshot(mps_seg *seg, mps_door door, mps_off off, mps_tree_range *range, unsigned what,
                              mps_snap *out);
-/* Lets an empty tree take its nodes from a pool from now on, counting a reference: MPS_E_EXISTS when it has nodes or a pool. */
+/* Lets an empty tree take its nodes from a pool from now on, counting a reference: MPS_E_EXISTS when it has nodes or a pool;
+ * else as mps_node_use_pool. */
 mps_status mps_tree_use_pool(mps_seg *seg, mps_door door, mps_off off, mps_off pool);
 
 /* Kind hooks. */

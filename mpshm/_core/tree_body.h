@@ -35,6 +35,7 @@ typedef struct mps_tree_body {
 } mps_tree_body;
 
 _Static_assert(sizeof(mps_tree_node) == 32 + 32 * MPS_TREE_FANOUT, "stored");
+_Static_assert(sizeof(mps_tree_node) == MPS_TREE_NODE_BYTES, "what a pool is asked for");
 _Static_assert(offsetof(mps_tree_node, keys) == 32, "stored");
 _Static_assert(sizeof(mps_tree_body) == 64, "stored");
 _Static_assert(offsetof(mps_tree_body, root) == 32, "stored");

@@ -265,20 +265,9 @@ mps_status mps_tree_use_pool(mps_seg *seg, mps_door door, mps_off off, mps_off p
         return st;
     }
     st = mps_tree_enter(&tx, tree);
-    if (st == MPS_OK && (mps_load64(&tree->body) | mps_load64(&tree->pool)) != 0) {
-        st = MPS_E_EXISTS;
-    }
-    if (st == MPS_OK && mps_object_at(seg, pool, MPS_KIND_POOL) == NULL) {
-        st = MPS_E_TYPE;
-    }
     if (st == MPS_OK) {
-        st = mps_refs_enter(&tx);
-    }
-    if (st == MPS_OK) {
-        st = mps_object_incref(&tx, pool);
-    }
-    if (st == MPS_OK) {
-        mps_tx_set(&tx, &tree->pool, pool);
+        st = mps_load64(&tree->body) != 0 ? MPS_E_EXISTS
+                                          : mps_node_use_pool(&tx, &tree->pool, pool, MPS_TREE_NODE_BYTES);
     }
     return mps_copy_end(&tx, st, NULL, NULL);
 }

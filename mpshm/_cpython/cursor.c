@@ -269,6 +269,10 @@ PyObject *mpy_cursor_splice(PyObject *self, PyObject *const *args, Py_ssize_t n)
     if (other->seg != h->seg) {
         return PyErr_Format(PyExc_ValueError, "items move between lists of one segment only");
     }
+    const mps_linked *mine = (const mps_linked *)mpy_object(h), *theirs = (const mps_linked *)mpy_object(other);
+    if (mps_load64(&mine->pool) != mps_load64(&theirs->pool)) {
+        return PyErr_Format(PyExc_ValueError, "items move between lists of one pool only");
+    }
     if (first == NULL && last != NULL) {
         return PyErr_Format(PyExc_ValueError, "splice() with a last takes a first");
     }

@@ -3,6 +3,7 @@
 
 #include "cursor.h"
 #include "items.h"
+#include "nodes.h"
 #include "snap.h"
 
 #include <stdlib.h>
@@ -333,7 +334,13 @@ static PyObject *linked_clear(PyObject *self, PyObject *unused)
 
 /* ---- the type ---- */
 
+static PyObject *linked_use_pool(PyObject *self, PyObject *pool)
+{
+    return mpy_nodes_use(self, pool, mps_linked_use_pool);
+}
+
 static PyMethodDef linked_methods[] = {
+    {"_use_pool", linked_use_pool, METH_O, "_use_pool($self, pool, /)\n--\n\nTake nodes from a pool from now on."},
     {"append", linked_append, METH_O, "append($self, item, /)\n--\n\nPut an item at the end."},
     {"appendleft", linked_appendleft, METH_O, "appendleft($self, item, /)\n--\n\nPut an item at the beginning."},
     {"extend", linked_extend, METH_O, "extend($self, iterable, /)\n--\n\nPut all these items at the end, in one step."},
@@ -365,6 +372,7 @@ static PyMethodDef linked_methods[] = {
 
 static PyGetSetDef linked_getset[] = {
     {"lock", mpy_handle_lock, NULL, "A lock for several steps: while it is held, the others' changes wait.", NULL},
+    MPY_NODES_ATTRIBUTES(offsetof(mps_linked, pool), sizeof(mps_link)),
     {0},
 };
 

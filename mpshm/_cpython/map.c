@@ -526,7 +526,7 @@ static PyMethodDef multi_methods[] = {
 };
 
 static PyGetSetDef map_getset[] = {
-    {"lock", mpy_handle_lock, NULL, "A lock for several steps: while it is held, the others' changes wait.", NULL},
+    MPY_MAP_ATTRIBUTES,
     {0},
 };
 

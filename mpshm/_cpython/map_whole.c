@@ -166,26 +166,7 @@ PyObject *mpy_map_take_all(PyObject *self, PyObject *keys)
 
 PyObject *mpy_map_use_pool(PyObject *self, PyObject *pool)
 {
-    mpy_handle *h = mpy_handle_of(self);
-    if (!mpy_is_handle(h->state, pool) || mpy_handle_of(pool)->seg != h->seg) {
-        return PyErr_Format(PyExc_TypeError, "allocator must be a pool in the same segment, not %s",
-                            Py_TYPE(pool)->tp_name);
-    }
-    mps_status st = MPS_OK;
-    do {
-        st = mps_tree_use_pool(h->seg, MPS_DOOR_GIL, h->off, mpy_handle_of(pool)->off);
-    } while (st != MPS_OK && mpy_again(h, &st));
-    if (st == MPS_E_TYPE) {
-        return PyErr_Format(PyExc_TypeError, "allocator must be a pool, not %s", Py_TYPE(pool)->tp_name);
-    }
-    if (st == MPS_E_EXISTS) {
-        PyErr_SetString(PyExc_ValueError, "the container has an allocator already");
-        return NULL;
-    }
-    if (st != MPS_OK) {
-        return mpy_fail(h, st, "set the allocator of a");
-    }
-    Py_RETURN_NONE;
+    return mpy_nodes_use(self, pool, mps_tree_use_pool);
 }
 
 /* ---- out ---- */

@@ -55,7 +55,7 @@ static PyMethodDef set_methods[] = {
 };
 
 static PyGetSetDef set_getset[] = {
-    {"lock", mpy_handle_lock, NULL, "A lock for several steps: while it is held, the others' changes wait.", NULL},
+    MPY_MAP_ATTRIBUTES,
     {0},
 };
 

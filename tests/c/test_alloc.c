@@ -249,6 +249,48 @@ static void free_everything(model *m)
     }
 }
 
+/* Every free chunk is full of zeros, but for its links, its last word, and its hole. */
+static void check_zeros(mps_seg *seg)
+{
+    mps_off fence = mps_fit_of(seg)->end - MPS_CHUNK_HEAD;
+    uint64_t size = 0;
+    for (mps_off at = mps_fit_first(seg); at < fence; at += size) {
+        const mps_chunk *c = mps_region_at(&seg->region, at);
+        mps_off hole, hole_end;
+        size = mps_chunk_size(c->head);
+        if ((c->head & MPS_CINUSE) != 0) {
+            continue;
+        }
+        CHECK(mps_chunk_hole(c, at, size, &hole, &hole_end));
+        for (mps_off p = at + sizeof(*c); p + 16 <= at + size; p += 8) {
+            p = p == hole && hole < hole_end ? hole_end : p;
+            CHECK(*(uint64_t *)mps_region_at(&seg->region, p) == 0);
+        }
+    }
+}
+
+/* What a program may ask for at any time: memory given back, free memory filled with zeros, more memory. */
+static void tend(model *m)
+{
+    const mps_fit *fit = mps_fit_of(m->seg);
+    uint64_t end = fit->end;
+    mps_status st;
+    switch (check_below(&m->rng, 3)) {
+    case 0:
+        CHECK_OK(mps_seg_shrink(m->seg));
+        CHECK(fit->end <= end);
+        break;
+    case 1:
+        CHECK_OK(mps_seg_zero_free(m->seg));
+        check_zeros(m->seg);
+        break;
+    default:
+        st = mps_seg_grow(m->seg, check_below(&m->rng, 40 * KIB));
+        CHECK(st == MPS_OK ? fit->end > end : st == MPS_E_FULL && fit->end == end);
+    }
+    check_walk(m->seg, m->n);
+}
+
 static void live(model *m, uint32_t rounds, bool scribble)
 {
     for (uint32_t i = 0; i < rounds; i++) {
@@ -259,8 +301,12 @@ static void live(model *m, uint32_t rounds, bool scribble)
         if (scribble && i % 64 == 32) {
             scribble_over_holes(m->seg);
         }
+        if (i % 32 == 16) {
+            tend(m);
+        }
         if (i % 1024 == 1023) {
             free_everything(m);
+            tend(m);
         }
     }
     for (uint32_t i = 0; i < m->n; i++) {

@@ -171,7 +171,7 @@ static void op_scattered(mps_tx *tx)
 typedef struct operation {
     const char *name;
     void (*body)(mps_tx *tx);
-    enum { COMMIT, ABORT, FLUSH, LEAVE } end;
+    enum { COMMIT, ABORT, FLUSH, LEAVE, GIVE_BACK, ZERO } end;
 } operation;
 
 static const operation operations[] = {
@@ -199,6 +199,8 @@ static const operation operations[] = {
     {"trim", op_trim, COMMIT},
     {"trim, scattered", op_scattered, COMMIT},
     {"leave", NULL, LEAVE},
+    {"give back", NULL, GIVE_BACK},
+    {"zero", NULL, ZERO},
 };
 
 static void carry_out(mps_seg *seg, const operation *op)
@@ -206,6 +208,10 @@ static void carry_out(mps_seg *seg, const operation *op)
     mps_tx tx;
     if (op->end == LEAVE) {
         mps_seg_release(seg);
+        return;
+    }
+    if (op->end == GIVE_BACK || op->end == ZERO) {
+        CHECK_OK(op->end == ZERO ? mps_seg_zero_free(seg) : mps_seg_shrink(seg));
         return;
     }
     if (op->body != NULL) {
@@ -424,7 +430,7 @@ static void bury(const operation *op, uint64_t n, uint64_t recovery_point)
 static void test_operation(const operation *op)
 {
     uint64_t points = rehearse(op);
-    CHECK(points > 30);
+    CHECK(points > (op->end == ZERO ? 5 : 30)); /* (zeros are filled in without a journal) */
     uint64_t step = points > 1500 ? 13 : 1;
     for (uint64_t n = 1; n <= points; n += step) {
         bury(op, n, 0);
@@ -455,6 +461,15 @@ static void grow_and_shrink(mps_seg *seg)
     put(&tx, 4, 50 * KIB, 0);
     check_abort(&tx);
     CHECK_OK(mps_seg_grow(seg, 200 * KIB));
+    CHECK_OK(mps_seg_zero_free(seg));
+    CHECK_OK(mps_seg_shrink(seg)); /* holes in the free chunks, and an earlier end */
+    check_begin(seg, &tx);
+    put(&tx, 5, 3 * MIB, 0);
+    check_commit(&tx);
+    check_begin(seg, &tx);
+    take_away(&tx, 5);
+    check_commit(&tx);
+    CHECK_OK(mps_seg_shrink(seg));
 }
 
 static uint64_t memory_of(const mps_seg *seg)

@@ -38,9 +38,9 @@ def test_made_as_a_dict():
     assert mpshm.Map({1: 2}, flat=True, allocator=None).copy() == {1: 2}
     with pytest.raises(TypeError, match="at most 1 argument"):
         mpshm.Map({}, {})
-    with pytest.raises(TypeError, match="allocator must be a pool"):
+    with pytest.raises(TypeError, match="allocator is a class"):
         mpshm.Map({}, allocator=7)
-    with pytest.raises(TypeError, match="allocator must be a pool"):
+    with pytest.raises(TypeError, match="allocator is a class"):
         mpshm.Map({}, allocator=mpshm.List())
 
 
