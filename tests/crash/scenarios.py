@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import named
 import synchronize
 
-from mpshm import _binding, queues, sharedctypes
+from mpshm import AdaptivePool, CachedNodePool, LinkedList, NodePool, _binding, queues, sharedctypes
 from mpshm import sorted as ordered
 from mpshm.allocators import AdaptivePool, CachedNodePool, pool_for
 from mpshm.managers import SyncManager, _rebuild_manager
@@ -434,6 +434,40 @@ def followed_linked(m: Any) -> Things:
     return things
 
 
+def pooled(cls: type[Any], content: Any, kind: type[Any], **options: int) -> Callable[[Any], Things]:
+    """A container of nodes from a pool of small chunks, of which another one has nodes too."""
+
+    def make(m: Any) -> Things:
+        allocator = kind(nodes_per_chunk=2, **options)
+        d = cls._make(m.segment, content, allocator=allocator)
+        return {"m": m, "d": d, "other": cls._make(m.segment, content, allocator=d.allocator)}
+
+    return make
+
+
+def pooled_thin_map(kind: type[Any], *keep: int, **options: int) -> Callable[[Any], Things]:
+    """As thin_map, in a pool."""
+    full = pooled(ordered.Map, {i: LONG for i in range(len(keep) * FANOUT)}, kind, **options)
+
+    def make(m: Any) -> Things:
+        things = full(m)
+        things["d"]._take([leaf * FANOUT + i for leaf, n in enumerate(keep) for i in range(n, FANOUT)])
+        return things
+
+    return make
+
+
+def look_pooled(things: Things) -> object:
+    """Both containers, and, where nothing is cached, how many nodes of the pool they have."""
+    pool = things["d"].allocator
+    used = pool.stats().used if pool.max_cached_nodes == 0 else None
+    return plain(things["d"]), plain(things["other"]), used
+
+
+def new_pooled(things: Things, kind: type[Any]) -> None:
+    ordered.Map._make(things["m"].segment, {1: LONG}, allocator=kind)
+
+
 def look_both(things: Things) -> object:
     return plain(things["d"]), plain(things["other"])
 
@@ -710,6 +744,37 @@ SCENARIOS: dict[str, Scenario] = {
     "linked_splice": Scenario(two_linked, lambda t: t["d"].splice(t["d"].cursor(1), t["other"]), look_both),
     "linked_splice_part": Scenario(two_linked, splice_part, look_both),
     "linked_splice_within": Scenario(two_linked, splice_within, look_both),
+    **{
+        f"{name}_{kind.__name__}": scenario
+        for kind, options in (
+            (NodePool, {}),
+            (CachedNodePool, {"max_cached_nodes": 2}),
+            (AdaptivePool, {"max_free_chunks": 0}),
+        )
+        for name, scenario in {
+            "pooled_split_root": Scenario(
+                pooled(ordered.Map, {2 * i: 1 for i in range(FANOUT * FANOUT)}, kind, **options),
+                put(3001, 2),
+                look_pooled,
+            ),
+            "pooled_merge": Scenario(pooled_thin_map(kind, LEAST, LEAST, LEAST, **options), cut(FANOUT), look_pooled),
+            "pooled_map_clear": Scenario(pooled_thin_map(kind, 5, 60, 60, **options), on("clear"), look_pooled),
+            "pooled_insert": Scenario(
+                pooled(LinkedList, [1, LONG, 3], kind, **options), on("insert", 1, LONG), look_pooled
+            ),
+            "pooled_extend": Scenario(
+                pooled(LinkedList, [1], kind, **options), on("extend", [1, LONG, 3, BLOB]), look_pooled
+            ),
+            "pooled_erase": Scenario(pooled(LinkedList, [1, LONG, 3], kind, **options), on("pop", 1), look_pooled),
+            "pooled_clear": Scenario(pooled(LinkedList, [1, LONG, 3, 4], kind, **options), on("clear"), look_pooled),
+            "pooled_splice": Scenario(
+                pooled(LinkedList, [1, LONG, 3], kind, **options),
+                lambda t: t["d"].splice(t["d"].cursor(1), t["other"]),
+                look_pooled,
+            ),
+            "pooled_make": Scenario(a_map(), lambda t, kind=kind: new_pooled(t, kind), look),
+        }.items()
+    },
     "linked_follow": Scenario(followed_linked, lambda t: t["cursor"].erase(), look_both),
     "string_append": Scenario(a_string("abc"), on("append", "d"), look),
     "string_append_out": Scenario(a_string("x" * 40), on("append", "y" * 40), look),

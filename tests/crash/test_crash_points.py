@@ -61,6 +61,8 @@ RECOVERED = [
     "vector_append_grow",
     "linked_clear",
     "linked_splice_part",
+    "pooled_merge_AdaptivePool",
+    "pooled_clear_CachedNodePool",
     "string_widen",
     "map_merge",
     "construct_grow",
