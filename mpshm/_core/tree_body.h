@@ -11,7 +11,8 @@
 #include "tree.h"
 
 #ifndef MPS_TREE_FANOUT
-#define MPS_TREE_FANOUT 62u /* keys of a node that has slots; measured: see benchmarks/compare/boost/core_containers.c */
+#define MPS_TREE_FANOUT \
+    62u /* keys of a node that has slots; measured: see benchmarks/compare/boost/core_containers.c */
 #endif
 #define MPS_TREE_KEYS (2u * MPS_TREE_FANOUT) /* keys of a leaf that has none */
 #define MPS_TREE_DEPTH 16u

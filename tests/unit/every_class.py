@@ -271,6 +271,9 @@ READS = {
     "Cursor": {"at_end": LOOK, "value": LOOK, "next": (), "list": LOOK},
     "ObjectLock": _LOCKS,
 }
+for _of_nodes in ("Map", "MultiMap", "SortedSet", "LinkedList"):
+    READS[_of_nodes] = {**READS[_of_nodes], "allocator": LOOK}
+
 
 _LIST_CHANGES = {
     "__delitem__": (0,),
