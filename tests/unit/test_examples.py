@@ -49,7 +49,7 @@ def test_prints_what_it_says(example, method, tmp_path, interpreter_env):
     process = subprocess.Popen(
         [sys.executable, "-W", "error", "-c", program, method],
         cwd=tmp_path,
-        env=interpreter_env | {"TMPDIR": str(tmp_path)},
+        env=interpreter_env | {"TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"},  # in order, as on a terminal
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
