@@ -49,3 +49,11 @@ if __name__ == "__main__":
     reader = mp.get_context("spawn").Process(target=walk, args=(made_in,))
     reader.start()
     reader.join()
+
+# prints:
+# 5 items
+# 16.0
+# 9.0
+# 4.0
+# 1.0
+# 0.0
