@@ -27,7 +27,7 @@ from struct import Struct
 from struct import error as StructError  # noqa: N812
 from typing import Protocol, TypeVar, Union
 
-from . import memory
+from . import file_locks
 from .errors import SegmentClosedError, SegmentCorruptedError
 
 __all__ = ["Item", "Items"]
@@ -134,7 +134,7 @@ class Items:
 
     def __init__(self, shm: Memory) -> None:
         self._shm = shm
-        self._alone = memory.Alone()
+        self._alone = file_locks.Alone()
         self._count = 0
 
     @staticmethod

@@ -30,7 +30,7 @@ C_FLOORS = {
 }
 PYTHON_FLOORS = {
     0: "errors _binding _version _ffi _types",
-    1: "memory",
+    1: "memory file_locks",
     3: "allocators",
     4: "segments handles",
     5: "regions xsi shareable_list shared_memory",
