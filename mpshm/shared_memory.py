@@ -429,7 +429,7 @@ class ShareableList:
         return self._shm
 
     def _place(self, position: SupportsIndex, message: str) -> int:
-        place, count = index(position), self._items.count
+        place, count = index(position), self._items.length
         place += count if place < 0 else 0
         if not 0 <= place < count:
             raise IndexError(message)
