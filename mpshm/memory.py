@@ -3,19 +3,12 @@
 There are two kinds. A *named* one is a file in /dev/shm, there until somebody removes it. A *nameless* one (a memfd) is
 there as long as a process has it open; what is called its name is found by looking at what processes have open.
 
-Marks and locks tell every process what it has to know, and the kernel drops the locks of the dead:
+Marks, and the locks of `file_locks`, tell every process what it has to know:
 
-- A file that is to go with its maker carries the mode bits `_MARK`, and its maker holds a lock on byte `_LIVE`: marked
-  and not locked, it is as good as removed, and whoever meets it removes it.
-- A nameless file that was unlinked carries them as well: nobody finds it any more.
-- Whoever has a file open for use holds a shared lock on byte `_USE`. A marked nameless file that nobody uses gives its
-  memory back, whoever still has a descriptor of it.
-- Whoever changes what is in a ShareableList locks byte `_CONTENT`.
-- Whoever changes a file's size locks byte `_SIZE`; whoever maps it shares that lock between asking for the size and
-  mapping.
-
-The bytes lie far beyond any file's end, so the locks are in nobody's way. They are of open file descriptions; those
-that must exclude forked relatives, which share their parent's, are taken on a fresh one.
+- A file that is to go with its maker carries the mode bits `_MARK`: marked and not live, it is as good as removed, and
+  whoever meets it removes it.
+- A nameless file that was unlinked carries them as well: nobody finds it any more. When nobody uses it either, it gives
+  its memory back, whoever still has a descriptor of it.
 """
 
 # Descriptors, and thousands of files below /proc: no pathlib.
@@ -23,14 +16,10 @@ that must exclude forked relatives, which share their parent's, are taken on a f
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import stat
-import struct
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 from . import _binding
 from .errors import (
@@ -41,9 +30,9 @@ from .errors import (
     SegmentPermissionError,
     SegmentSystemError,
 )
+from .file_locks import again, be_live, is_live, resizing, settled, users
 
 __all__ = [
-    "Alone",
     "Pin",
     "check_name",
     "check_permissions",
@@ -53,7 +42,6 @@ __all__ = [
     "create_nameless",
     "file_of",
     "folder",
-    "hold",
     "is_marked",
     "last_use",
     "let_go",
@@ -62,20 +50,12 @@ __all__ = [
     "open_file",
     "refused",
     "reserve",
-    "settled",
     "sweep",
     "unlink_named",
     "unlink_nameless",
-    "users",
 ]
 
 File = tuple[int, int]  # device, inode
-
-_LIVE = 1 << 62
-_USE = _LIVE + 1
-_SIZE = _LIVE + 2
-_CONTENT = _LIVE + 3
-_FLOCK = "hhxxxxqqixxxx"  # struct flock of Linux on 64 bits
 
 _MARK = stat.S_ISVTX | stat.S_ISGID  # no other program gives both to a file that nobody executes
 _RIGHTS = 0o666
@@ -144,82 +124,7 @@ def refused(error: OSError, tried: str, what: str, *, advice: str | None = None)
     return cls.because(f"cannot {tried} {what}", advice=advice, errno=error.errno)
 
 
-# ---- locks ----
-
-_CONTENT_LOCK = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, _CONTENT, 1, 0)
-_CONTENT_UNLOCK = struct.pack(_FLOCK, fcntl.F_UNLCK, os.SEEK_SET, _CONTENT, 1, 0)
-
-
-def _lock(fd: int, kind: int, byte: int, command: int = fcntl.F_OFD_SETLK) -> int:
-    """Ask for, or about, a lock; the kind that is in the way is returned."""
-    answer = fcntl.fcntl(fd, command, struct.pack(_FLOCK, kind, os.SEEK_SET, byte, 1, 0))
-    found: int = struct.unpack(_FLOCK, answer)[0]
-    return found
-
-
-def _held(fd: int, byte: int) -> bool:
-    """Whether another open file description has a lock on it."""
-    return _lock(fd, fcntl.F_WRLCK, byte, fcntl.F_OFD_GETLK) != fcntl.F_UNLCK
-
-
-def _again(fd: int, flags: int) -> int:
-    """A fresh open file description of the same file."""
-    return os.open(f"/proc/self/fd/{fd}", flags | os.O_CLOEXEC)
-
-
-@contextmanager
-def settled(fd: int, *, change: bool = False) -> Iterator[int]:
-    """While nobody changes the file's size; with `change`, while the caller alone may. Yields a descriptor that has a
-    description of its own."""
-    fresh = _again(fd, os.O_RDWR if change else os.O_RDONLY)
-    try:
-        _lock(fresh, fcntl.F_WRLCK if change else fcntl.F_RDLCK, _SIZE, fcntl.F_OFD_SETLKW)
-        yield fresh
-    finally:
-        os.close(fresh)
-
-
-class Alone:
-    """A lock on the content of a file, by a description of this object's own: it keeps threads and forked relatives
-    apart as well."""
-
-    __slots__ = ("_fd", "_pid", "_threads")
-
-    def __init__(self) -> None:
-        self._fd = self._pid = -1
-        self._threads = threading.Lock()
-
-    def acquire(self, fd: int) -> None:
-        """Be alone with the file behind this descriptor."""
-        self._threads.acquire()
-        try:
-            if self._pid != os.getpid():
-                fresh = _again(fd, os.O_RDWR)
-                if self._fd >= 0:
-                    os.close(self._fd)  # the parent's
-                self._fd, self._pid = fresh, os.getpid()
-            fcntl.fcntl(self._fd, fcntl.F_OFD_SETLKW, _CONTENT_LOCK)
-        except BaseException:
-            self._threads.release()
-            raise
-
-    def release(self) -> None:
-        fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, _CONTENT_UNLOCK)
-        self._threads.release()
-
-    def __del__(self, close: Callable[[int], None] = os.close) -> None:
-        if self._fd >= 0:
-            close(self._fd)
-
-
-def hold(fd: int) -> None:
-    """Say that the file is in use, for as long as the description is open."""
-    _lock(fd, fcntl.F_RDLCK, _USE)
-
-
-def users(fd: int) -> bool:
-    """Whether another description of the file is in use."""
-    return _held(fd, _USE)
+# ---- others ----
 
 
 def mappers(fd: int) -> list[int]:
@@ -291,10 +196,12 @@ _once: dict[str, int] = {}  # what was done once, in which process
 
 
 def _pin(name: str, fd: int, path: str | None) -> None:
-    for key in list(_pins)[:8]:  # a few each time: what others have unlinked meanwhile
-        pin = _pins.get(key)
+    for key in list(_pins)[:8]:  # a few each time, in turn: what others have unlinked meanwhile
+        pin = _pins.pop(key, None)
         if pin is not None and _is_gone(pin):
-            let_go(key, pin.file)
+            os.close(pin.fd)
+        elif pin is not None:
+            _pins[key] = pin
     before = _pins.get(name)
     _pins[name] = Pin(fd, path)
     if before is not None:
@@ -368,7 +275,7 @@ def create_nameless(name: str, size: int, permissions: int, what: str) -> int:
         fd = os.memfd_create(_LABEL + name, os.MFD_CLOEXEC)
     try:
         reserve(fd, 0, size, "create", what)
-        own = _again(fd, os.O_RDWR)
+        own = again(fd, os.O_RDWR)
         os.fchmod(fd, permissions)
         _pin(name, own, None)
     except OSError as error:
@@ -397,8 +304,8 @@ def create_named(name: str, size: int, permissions: int, tracked: bool, what: st
         reserve(fd, 0, size, "create", what)
         own = -1
         if tracked:
-            own = _again(fd, os.O_RDWR)
-            _lock(own, fcntl.F_WRLCK, _LIVE)
+            own = again(fd, os.O_RDWR)
+            be_live(own)
         try:
             os.fchmod(fd, permissions | (_MARK if tracked else 0))
             _link(fd, name, place)
@@ -452,7 +359,7 @@ def open_file(name: str, writable: bool, what: str) -> tuple[int, bool]:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             raise refused(FileNotFoundError(2, os.strerror(2)), "open", what, advice=f"{path} is no shared memory")
-        if not _is_marked(status) or _held(fd, _LIVE):
+        if not _is_marked(status) or is_live(fd):
             return fd, False
     except BaseException:
         os.close(fd)
@@ -562,7 +469,7 @@ def last_use(fd: int) -> None:
     given back now: its maker may still have a descriptor of it."""
     fresh = -1
     try:
-        fresh = _again(fd, os.O_RDWR)
+        fresh = again(fd, os.O_RDWR)
     except OSError:
         pass  # without the right to write it
     os.close(fd)
@@ -608,10 +515,10 @@ def _remove_if_dead(path: str) -> bool:
         return False
     try:
         status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode) or not _is_marked(status) or _held(fd, _LIVE):
+        if not stat.S_ISREG(status.st_mode) or not _is_marked(status) or is_live(fd):
             return False
         # Of two that are here at once the second finds it removed, and not a new one in its place.
-        _lock(fd, fcntl.F_WRLCK, _SIZE, fcntl.F_OFD_SETLKW)
+        resizing(fd)
         if file_of(path) == (status.st_dev, status.st_ino):
             os.unlink(path)
         return True

@@ -21,13 +21,12 @@ Costs: reading O(length of the item); a change the same, amortised.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from struct import Struct
 from struct import error as StructError  # noqa: N812
 from typing import Protocol, TypeVar, Union
 
-from . import memory
+from . import file_locks
 from .errors import SegmentClosedError, SegmentCorruptedError
 
 __all__ = ["Item", "Items"]
@@ -40,6 +39,7 @@ _COUNT, _VERSION, _ROOT, _FIRST = 8, 16, 24, 64
 _TABLE = 16  # from the root
 _CELL = 16
 _TRIES = 200
+_WORD = (1 << 64) - 1
 _WAIT_NS = 200_000_000
 
 # Native sizes: each word is read and written by one instruction.
@@ -134,8 +134,8 @@ class Items:
 
     def __init__(self, shm: Memory) -> None:
         self._shm = shm
-        self._alone = memory.Alone()
-        self._count = 0
+        self._alone = file_locks.Alone()
+        self.length = 0
 
     @staticmethod
     def size_for(values: Sequence[Item]) -> int:
@@ -147,7 +147,7 @@ class Items:
     def fill(self, values: Sequence[Item]) -> None:
         """Make a list of these in new memory."""
         buf = self._buf("fill")
-        self._count = len(values)
+        self.length = len(values)
         _word.pack_into(buf, _COUNT, len(values))
         encoded = [_encode(value) for value in values]
         self._lay_out(buf, _FIRST, len(buf), [(code, _capacity(code, len(data)), data) for code, data in encoded])
@@ -164,15 +164,15 @@ class Items:
                 f"cannot attach to the ShareableList {self._shm.name!r}: the memory of that name holds none of "
                 "mpshm's. Make it with mpshm.ShareableList"
             )
-        self._count = _at(buf, _COUNT)
-        if self._count > len(buf) // 8:
+        self.length = _at(buf, _COUNT)
+        if self.length > len(buf) // 8:
             raise self._corrupted("its length is more than fits")
 
     @property
     def count(self) -> int:
         """How many items there are."""
-        self._buf("count")
-        return self._count
+        self._buf("count")  # which says if it was closed
+        return self.length
 
     def _buf(self, tried: str) -> memoryview:
         buf = self._shm.buf
@@ -228,37 +228,52 @@ class Items:
                 continue
             if _at(buf, _VERSION) == version:
                 return found
-        with self._changing() as buf:
-            try:
-                return what(buf)
-            except _BAD:
-                raise self._corrupted("an item lies outside of it") from None
+        self._acquire()
+        try:
+            buf = self._begin()
+            self._end()  # which puts right what a killed one has left
+            return what(buf)
+        except _BAD:
+            raise self._corrupted("an item lies outside of it") from None
+        finally:
+            self._alone.release()
 
     # ---- changing ----
 
-    @contextmanager
-    def _changing(self) -> Iterator[memoryview]:
-        """Alone: no other process and thread changes anything."""
-        self._alone.acquire(self._shm.fileno())
+    def _acquire(self) -> None:
+        """Keep all others from changing anything."""
         try:
-            buf = self._buf("set")
-            _word.pack_into(buf, _VERSION, _at(buf, _VERSION) | 1)  # odd already if somebody was killed
-            try:
-                yield buf
-            finally:
-                buf = self._buf("set")
-                _word.pack_into(buf, _VERSION, _at(buf, _VERSION) + 1)
-        finally:
-            self._alone.release()
+            fd = self._shm.fileno()
+        except SegmentClosedError:
+            self._buf("set")  # which says it of the list
+            raise
+        self._alone.acquire(fd)
+
+    def _begin(self) -> memoryview:
+        """Begin a change, alone."""
+        buf = self._buf("set")
+        _word.pack_into(buf, _VERSION, _at(buf, _VERSION) | 1)  # odd already if somebody was killed
+        return buf
+
+    def _end(self) -> None:
+        """End it."""
+        buf = self._buf("set")
+        _word.pack_into(buf, _VERSION, _at(buf, _VERSION) + 1 & _WORD)
 
     def set(self, place: int, value: Item) -> None:
         """Replace the item at a place. Raises: TypeError; SegmentFullError, and then nothing has changed."""
         code, data = _encode(value)
-        with self._changing() as buf:
+        self._acquire()
+        try:
+            buf = self._begin()
             try:
                 self._replace(buf, place, code, data)
             except _BAD:
                 raise self._corrupted("an item lies outside of it") from None
+            finally:
+                self._end()
+        finally:
+            self._alone.release()
 
     def _replace(self, buf: memoryview, place: int, code: int, data: bytes) -> None:
         old = _find(buf, place)
@@ -278,7 +293,7 @@ class Items:
 
     def _move(self, buf: memoryview, place: int, new: tuple[int, int, bytes]) -> None:
         """Copy all items, one of them replaced, to another space."""
-        cells = [_cell(buf, _find(buf, number)) for number in range(self._count)]
+        cells = [_cell(buf, _find(buf, number)) for number in range(self.length)]
         cells[place] = new
         need = _space_size(len(cells), sum(_cell_size(len(data)) for _, _, data in cells))
         root = _at(buf, _ROOT)

@@ -14,7 +14,7 @@ from operator import index
 from typing import TYPE_CHECKING, Any, SupportsIndex
 from weakref import ref
 
-from . import memory
+from . import file_locks, memory
 from .errors import MpshmError, SegmentClosedError, SegmentExistsError, SegmentNotFoundError, SegmentPermissionError
 from .regions import Region
 from .shareable_list import Item, Items
@@ -132,7 +132,7 @@ class SharedMemory:
     def _attach(self, fd: int, nameless: bool) -> None:
         """Map the file. Takes over the descriptor."""
         try:
-            memory.hold(fd)
+            file_locks.hold(fd)
             if nameless and memory.is_marked(fd):
                 raise SegmentNotFoundError.because(f"cannot open {self._what}: it was unlinked just now", errno=2)
             size = self._wait_for_size(fd)
@@ -167,7 +167,7 @@ class SharedMemory:
             memory.reserve(fd, 0, size, "attach to", self._what)
 
     def _map(self, fd: int) -> None:
-        with memory.settled(fd):
+        with file_locks.settled(fd):
             size = os.fstat(fd).st_size
             view = _View(self._what, self._mode, fd, size)
         self._now, self._size = (view, memoryview(view)), size
@@ -256,7 +256,7 @@ class SharedMemory:
                 f"cannot resize {self._what}: it was opened with mode 'r'", advice="Open it with mode 'r+'"
             )
         try:
-            with memory.settled(view._fd, change=True) as fd:
+            with file_locks.settled(view._fd, change=True) as fd:
                 before = os.fstat(fd).st_size
                 if nbytes > before:
                     memory.reserve(fd, before, nbytes - before, "resize", f"{self._what} to {nbytes} bytes")
@@ -275,7 +275,7 @@ class SharedMemory:
             if any(older() is not None for older in self._older) or not self._unmap():
                 raise BufferError(self._too_short(before, size, "a view of it in this process"))
             others = memory.mappers(fd)
-            by = f"the processes {others}" if others else "another process" if memory.users(keep) else ""
+            by = f"the processes {others}" if others else "another process" if file_locks.users(keep) else ""
             if not by:
                 os.ftruncate(fd, size)
             mapped = _View(self._what, self._mode, keep, before if by else size)
@@ -429,7 +429,7 @@ class ShareableList:
         return self._shm
 
     def _place(self, position: SupportsIndex, message: str) -> int:
-        place, count = index(position), self._items.count
+        place, count = index(position), self._items.length
         place += count if place < 0 else 0
         if not 0 <= place < count:
             raise IndexError(message)

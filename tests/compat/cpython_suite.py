@@ -107,6 +107,9 @@ def load(group, method):
     if group == "processes":
         # The test looks into the semaphores that multiprocessing's conditions are made of.
         _test_multiprocessing._TestCondition.check_invariant = nobody_waits
+    elif group == "shared_memory":
+        # A forkserver may have loaded the tests before.
+        _test_multiprocessing.shared_memory = mpshm.shared_memory
     _test_multiprocessing.install_tests_in_module_dict(globals(), method)
 
 

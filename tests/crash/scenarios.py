@@ -21,7 +21,7 @@ import synchronize
 
 from mpshm import AdaptivePool, CachedNodePool, LinkedList, NodePool, _binding, queues, sharedctypes
 from mpshm import sorted as ordered
-from mpshm.allocators import AdaptivePool, CachedNodePool, pool_for
+from mpshm.allocators import pool_for
 from mpshm.managers import SyncManager, _rebuild_manager
 
 Things = dict[str, Any]

@@ -57,9 +57,9 @@ def test_arguments(ctx):
 
 def test_names_of_modules():
     """Modules of multiprocessing are reachable by their names: ours where there is one."""
-    for name in ("context", "managers", "queues", "sharedctypes"):
+    for name in ("context", "managers", "queues", "shared_memory", "sharedctypes"):
         assert getattr(mpshm, name).__name__ == f"mpshm.{name}"
-    for name in ("synchronize", "pool", "connection", "shared_memory", "dummy"):
+    for name in ("synchronize", "pool", "connection", "dummy"):
         assert getattr(mpshm, name).__name__ == f"multiprocessing.{name}"
     from mpshm.queues import Empty, Full
 

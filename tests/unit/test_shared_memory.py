@@ -385,6 +385,24 @@ def test_descriptors_do_not_pile_up():
     assert found[1] == before[1]
 
 
+def test_descriptors_of_what_others_unlink_are_closed():
+    """A maker that others clean up after keeps a few descriptors at most, however long-lived the rest is."""
+    lasting = [SharedMemory(create=True, size=1) for _ in range(12)]
+    before = descriptors()
+    for _ in range(60):
+        made = SharedMemory(create=True, size=1)
+        made.close()
+        pid = os.fork()
+        if pid == 0:
+            os._exit(not SharedMemory.remove(made.name))
+        assert os.waitpid(pid, 0)[1] == 0
+    assert descriptors() <= before + 12
+    for one in lasting:
+        SharedMemory(one.name).close()
+        one.close()
+        one.unlink()
+
+
 def test_nothing_is_tracked(shm, unique_name):
     """No resource tracker learns of what is made or attached to."""
     from multiprocessing import resource_tracker

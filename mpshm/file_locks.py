@@ -1,0 +1,118 @@
+"""Locks on files of memory, by which every process knows what others do with them; the kernel drops those of the dead.
+
+- The maker of a file that is to go with it holds byte `LIVE`.
+- Whoever has a file open for use shares byte `USE`.
+- Whoever changes a file's size holds byte `SIZE`; whoever maps it shares that between asking for the size and mapping.
+- Whoever changes what is in a ShareableList holds byte `CONTENT`.
+
+The bytes lie far beyond any file's end, so the locks are in nobody's way. They are of open file descriptions; those
+that must exclude forked relatives, which share their parent's, are taken on a fresh one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+__all__ = ["LIVE", "Alone", "again", "be_live", "hold", "is_live", "resizing", "settled", "users"]
+
+LIVE = 1 << 62
+USE = LIVE + 1
+SIZE = LIVE + 2
+CONTENT = LIVE + 3
+_FLOCK = "hhxxxxqqixxxx"  # struct flock of Linux on 64 bits
+
+
+_CONTENT_LOCK = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, CONTENT, 1, 0)
+_CONTENT_UNLOCK = struct.pack(_FLOCK, fcntl.F_UNLCK, os.SEEK_SET, CONTENT, 1, 0)
+
+
+def _lock(fd: int, kind: int, byte: int, command: int = fcntl.F_OFD_SETLK) -> int:
+    """Ask for, or about, a lock; the kind that is in the way is returned."""
+    answer = fcntl.fcntl(fd, command, struct.pack(_FLOCK, kind, os.SEEK_SET, byte, 1, 0))
+    found: int = struct.unpack(_FLOCK, answer)[0]
+    return found
+
+
+def _held(fd: int, byte: int) -> bool:
+    """Whether another open file description has a lock on it."""
+    return _lock(fd, fcntl.F_WRLCK, byte, fcntl.F_OFD_GETLK) != fcntl.F_UNLCK
+
+
+def again(fd: int, flags: int) -> int:
+    """A fresh open file description of the same file."""
+    return os.open(f"/proc/self/fd/{fd}", flags | os.O_CLOEXEC)
+
+
+@contextmanager
+def settled(fd: int, *, change: bool = False) -> Iterator[int]:
+    """While nobody changes the file's size; with `change`, while the caller alone may. Yields a descriptor that has a
+    description of its own."""
+    fresh = again(fd, os.O_RDWR if change else os.O_RDONLY)
+    try:
+        _lock(fresh, fcntl.F_WRLCK if change else fcntl.F_RDLCK, SIZE, fcntl.F_OFD_SETLKW)
+        yield fresh
+    finally:
+        os.close(fresh)
+
+
+class Alone:
+    """A lock on the content of a file, by a description of this object's own: it keeps threads and forked relatives
+    apart as well."""
+
+    __slots__ = ("_fd", "_pid", "_threads")
+
+    def __init__(self) -> None:
+        self._fd = self._pid = -1
+        self._threads = threading.Lock()
+
+    def acquire(self, fd: int) -> None:
+        """Be alone with the file behind this descriptor."""
+        self._threads.acquire()
+        try:
+            if self._pid != os.getpid():
+                fresh = again(fd, os.O_RDWR)
+                if self._fd >= 0:
+                    os.close(self._fd)  # the parent's
+                self._fd, self._pid = fresh, os.getpid()
+            fcntl.fcntl(self._fd, fcntl.F_OFD_SETLKW, _CONTENT_LOCK)
+        except BaseException:
+            self._threads.release()
+            raise
+
+    def release(self) -> None:
+        fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, _CONTENT_UNLOCK)
+        self._threads.release()
+
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        if self._fd >= 0:
+            close(self._fd)
+
+
+def hold(fd: int) -> None:
+    """Say that the file is in use, for as long as the description is open."""
+    _lock(fd, fcntl.F_RDLCK, USE)
+
+
+def users(fd: int) -> bool:
+    """Whether another description of the file is in use."""
+    return _held(fd, USE)
+
+
+def be_live(fd: int) -> None:
+    """Say that the file's maker lives, for as long as the description is open."""
+    _lock(fd, fcntl.F_WRLCK, LIVE)
+
+
+def is_live(fd: int) -> bool:
+    """Whether the file's maker lives."""
+    return _held(fd, LIVE)
+
+
+def resizing(fd: int) -> None:
+    """Keep all others from changing the size, or from mapping it, for as long as the description is open."""
+    _lock(fd, fcntl.F_WRLCK, SIZE, fcntl.F_OFD_SETLKW)
