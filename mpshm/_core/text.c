@@ -219,7 +219,7 @@ static void widen(uint8_t *to, uint64_t width, const uint8_t *from, uint64_t nar
         return;
     }
     for (uint64_t i = 0; i < n; i++) {
-        uint32_t c = 0;
+        uint64_t c = 0;
         mps_racy_copy(&c, from + i * narrow, narrow);
         mps_fresh_copy(to + i * width, &c, width);
     }
