@@ -275,6 +275,16 @@ for _of_nodes in ("Map", "MultiMap", "SortedSet", "LinkedList"):
     READS[_of_nodes] = {**READS[_of_nodes], "allocator": LOOK}
 
 
+# Node containers may say where their nodes come from.
+for _name, _cls in (
+    ("Map", mpshm.Map),
+    ("MultiMap", mpshm.MultiMap),
+    ("SortedSet", mpshm.SortedSet),
+    ("LinkedList", mpshm.LinkedList),
+):
+    if hasattr(_cls, "allocator"):
+        READS[_name]["allocator"] = LOOK
+
 _LIST_CHANGES = {
     "__delitem__": (0,),
     "__iadd__": ([9],),
