@@ -18,8 +18,8 @@ from mpshm import ManagedMappedFile, _types
 
 pytestmark = pytest.mark.timeout(200)
 
-DIRTY = 96  # where the mark is in the header, and behind it the id of the machine's run
-BOOT = 104
+DIRTY = 104  # where the mark is in the header, and behind it the id of the machine's run
+BOOT = 112
 
 
 def run(code, *args, env, check=True, **kwds):

@@ -120,7 +120,7 @@ def test_a_half_made_file_is_made_anew(kind):
     data = bytearray(kind.path.read_bytes())
     data[256:260] = bytes(4)  # its state: new
     data[268:280] = bytes(12)  # nobody was ever in it
-    data[96:100] = bytes(4)
+    data[104:108] = bytes(4)
     for end in (len(data), 4096, 384):
         kind.path.write_bytes(data[:end])
         for mode in ("r+", "r", "c"):
