@@ -25,11 +25,7 @@ static inline void mps_fresh64(uint64_t *p, uint64_t v)
 static inline void mps_fresh_copy(void *to, const void *from, uint64_t nbytes)
 {
     if (!MPS_RACY_ATOMIC) {
-        if (nbytes == 8) { /* (a store, no call) */
-            memcpy(to, from, 8);
-        } else {
-            memcpy(to, from, nbytes);
-        }
+        memcpy(to, from, nbytes);
         return;
     }
     for (uint64_t i = 0; i < nbytes; i++) {

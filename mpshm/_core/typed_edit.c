@@ -66,7 +66,14 @@ static inline mps_status push(mps_tx *tx, mps_typed *t, mps_typed_reach *r, cons
         }
     }
     if (mps_likely(n > 0)) {
-        mps_fresh_copy(r->items + r->length * r->itemsize, items, n * r->itemsize);
+        uint8_t *place = r->items + r->length * r->itemsize;
+        if (n == 1 && r->itemsize == 8) { /* (a store, no call) */
+            uint64_t word;
+            memcpy(&word, items, 8);
+            mps_fresh64((uint64_t *)(void *)place, word);
+        } else {
+            mps_fresh_copy(place, items, n * r->itemsize);
+        }
         mps_crash_point();
         mps_typed_publish(tx, t, r->length + n);
     }

@@ -14,7 +14,7 @@
 
 #define BENCH_LIVE 1000u      /* blocks and nodes alive at a time */
 #define BENCH_PAIRS 200000u   /* of an allocation and a deallocation, timed at once */
-#define BENCH_REPEATS 5u      /* of which the best counts */
+#define BENCH_REPEATS 3u      /* of which the best counts */
 #define BENCH_KEYS 1000000u   /* random keys of a map */
 #define BENCH_ITEMS 10000000u /* of a vector */
 #define BENCH_NAMES 10000u    /* objects with a name */

@@ -339,7 +339,7 @@ static const char VECTOR_LOCKED[] = "vector push, 10M, a lock each";
 static const char VECTOR_FREE[] = "vector push, 10M, one lock for all (boost: none)";
 static const char VECTOR_FRESH[] = "vector push, 10M, in fresh memory, one lock for all (boost: none)";
 static const char DEQUE_LOCKED[] = "deque push + pop, a lock each";
-static const char DEQUE_FREE[] = "deque push + pop, one lock for all (boost: none)";
+static const char DEQUE_FREE[] = "deque push + pop, a lock each (boost: none)";
 
 // ---- names ----
 
@@ -425,10 +425,10 @@ static uint64_t boost_rows()
     deque_row<Free>(DEQUE_FREE, deque, mutex);
     bi::list<int64_t, Plain<int64_t>> list(plain);
     list_rows<Lock>(", a lock each", list, mutex);
-    list_rows<Free>(" (boost: no lock)", list, mutex);
+    list_rows<Free>(", a lock each (boost: none)", list, mutex);
     bi::list<int64_t, Cached<int64_t>> cached{Cached<int64_t>(manager)};
-    list_rows<Lock>(", cached nodes, a lock each", cached, mutex);
-    list_rows<Free>(", cached nodes (boost: no lock)", cached, mutex);
+    list_rows<Lock>(", a lock each (boost: cached nodes too)", cached, mutex);
+    list_rows<Free>(", a lock each (boost: cached nodes, no lock)", cached, mutex);
     return found;
 }
 
@@ -452,7 +452,7 @@ static uint64_t std_rows()
     }
     bench_row(VECTOR_FRESH, fresh);
     deque_row<Free>(DEQUE_FREE, deque, mutex);
-    list_rows<Free>(" (boost: no lock)", list, mutex);
+    list_rows<Free>(", a lock each (boost: none)", list, mutex);
     return found;
 }
 
