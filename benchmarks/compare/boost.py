@@ -19,7 +19,7 @@ from benchmarks import table
 HERE = Path(__file__).parent / "boost"
 CORE = table.ROOT / "mpshm" / "_core"
 # Of core_*.c: each is linked with the whole core.
-PROGRAMS = ("alloc", "containers")
+PROGRAMS = ("alloc", "pools", "names", "containers")
 FLAGS = ["-O2", "-DNDEBUG", "-fno-strict-aliasing", "-pthread"]
 GAIN = "alloc + free by two processes at once, by what one does alone"
 PEER, LIMIT = "boost", "limit"
