@@ -445,6 +445,10 @@ def pooled(cls: type[Any], content: Any, kind: type[Any], **options: int) -> Cal
     return make
 
 
+def pooled_map(kind: type[Any], n: int, **options: int) -> Callable[[Any], Things]:
+    return pooled(ordered.Map, {i: LONG if i % 9 == 0 else 1 for i in range(n)}, kind, **options)
+
+
 def pooled_thin_map(kind: type[Any], *keep: int, **options: int) -> Callable[[Any], Things]:
     """As thin_map, in a pool."""
     full = pooled(ordered.Map, {i: LONG for i in range(len(keep) * FANOUT)}, kind, **options)
@@ -459,9 +463,9 @@ def pooled_thin_map(kind: type[Any], *keep: int, **options: int) -> Callable[[An
 
 def look_pooled(things: Things) -> object:
     """Both containers, and, where nothing is cached, how many nodes of the pool they have."""
-    pool = things["d"].allocator
-    used = pool.stats().used if pool.max_cached_nodes == 0 else None
-    return plain(things["d"]), plain(things["other"]), used
+    seen, pool = (plain(things["d"]), plain(things["other"])), things["d"].allocator
+    things["m"].segment.recover()  # (what a dead process was still taking apart)
+    return *seen, pool.stats().used if pool.max_cached_nodes == 0 else None
 
 
 def new_pooled(things: Things, kind: type[Any]) -> None:
@@ -758,7 +762,7 @@ SCENARIOS: dict[str, Scenario] = {
                 look_pooled,
             ),
             "pooled_merge": Scenario(pooled_thin_map(kind, LEAST, LEAST, LEAST, **options), cut(FANOUT), look_pooled),
-            "pooled_map_clear": Scenario(pooled_thin_map(kind, 5, 60, 60, **options), on("clear"), look_pooled),
+            "pooled_map_clear": Scenario(pooled_map(kind, FANOUT + 9, **options), on("clear"), look_pooled),
             "pooled_insert": Scenario(
                 pooled(LinkedList, [1, LONG, 3], kind, **options), on("insert", 1, LONG), look_pooled
             ),

@@ -71,7 +71,7 @@ def make(segment: Any, cls: Any, allocator: Any, content: bool = True) -> Any:
 @pytest.mark.parametrize("cls", CONTAINERS)
 @pytest.mark.parametrize("kind", POOLS)
 def test_nodes_come_from_the_pool(segment: AnonymousSegment, cls: Any, kind: type[Any]) -> None:
-    """What is in a container is in nodes of its pool, and it says which; nothing else is different; all comes back."""
+    """What is in a container is in nodes of its pool, which it names; its content is as without one; all comes back."""
     made = make(segment, cls, kind(nodes_per_chunk=16))
     assert made == make(segment, cls, None)
     pool = made.allocator
