@@ -287,7 +287,8 @@ static void test_keeping_house(void)
 
 int main(void)
 {
-    (void)snprintf(path, sizeof(path), "/tmp/mpshm-test-opening-%d", (int)getpid());
+    (void)snprintf(path, sizeof(path), "%s/mpshm-test-opening-%d", getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp",
+                   (int)getpid());
     test_modes();
     test_address();
     test_files_of_others();
