@@ -3,7 +3,9 @@
 For n = 1, 2, ...: a fresh manager and fresh things; a child process arms the core to die at its n-th point and runs the
 operation; this process reaps it, recovers, and looks. It ends with the first n at which the operation lives.
 
-    driver.py NAME [--first N] [--stride N] [--recover]
+    driver.py NAME [--first N] [--stride N] [--most N] [--recover]
+
+`--most` kills at so many points at most, spread over all of them from a random one on, which is printed.
 
 `--recover` kills the recovery: the operation's victim dies at a point, then a second child, which recovers it, dies at
 every point of that in turn. Prints the number of kills; an exit status other than 0 has its reason above it.
@@ -12,8 +14,11 @@ every point of that in turn. Prints the number of kills; an exit status other th
 from __future__ import annotations
 
 import argparse
+import ctypes
 import gc
+import mmap
 import os
+import random
 import signal
 import sys
 import time
@@ -99,6 +104,29 @@ def use_queue(shared: queues.Queue[Any]) -> None:
     except queues.ShutDown:
         return
     assert shared.get(timeout=LIMIT_S) is not None
+
+
+def points_of(scenario: Scenario) -> int:
+    """How many points the operation passes when nobody kills it."""
+    things = fresh(scenario)
+    passed = ctypes.c_uint64.from_buffer(mmap.mmap(-1, mmap.PAGESIZE))
+
+    def count(things: Things) -> None:
+        scenario.op(things)
+        passed.value = _binding.lib.mps_crash_count()
+
+    assert not dies_in(things, count, 1 << 62)
+    things["m"].shutdown()
+    return passed.value
+
+
+def spread(scenario: Scenario, most: int) -> tuple[int, int]:
+    """The first point and the distance to the next, for so many kills at most."""
+    stride = -(-points_of(scenario) // most)
+    first = random.SystemRandom().randint(1, stride) if stride > 1 else 1
+    if stride > 1:
+        print(f"--first {first} --stride {stride}")
+    return first, max(stride, 1)
 
 
 def outcomes(scenario: Scenario) -> tuple[object, object]:
@@ -193,12 +221,14 @@ def main() -> None:
     parser.add_argument("name", choices=sorted(SCENARIOS))
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--stride", type=int, default=1)
+    parser.add_argument("--most", type=int, help="kills, of the operation itself")
     parser.add_argument("--recover", action="store_true")
     args = parser.parse_args()
     if _binding.lib.mps_crash_arm(0) != 0:
         parser.error("needs the crash build: python build_ffi.py --variant crash --package-dir DIR; PYTHONPATH=DIR")
     run = kill_recovery if args.recover else kill_everywhere
-    kills = run(SCENARIOS[args.name], args.first, args.stride)
+    first, stride = (args.first, args.stride) if args.most is None else spread(SCENARIOS[args.name], args.most)
+    kills = run(SCENARIOS[args.name], first, stride)
     print(f"{args.name}: {kills} kills")
 
 
