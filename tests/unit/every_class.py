@@ -449,6 +449,8 @@ UNSEEN = {
 # Names that say how a class is made.
 _MADE = {"__class_getitem__", "__module__", "__slots__", "__weakref__", "__orig_bases__", "__parameters__"}
 _MADE |= {"__annotations__", "__dict__", "__doc__", "__reduce__", "__reduce_ex__"}
+# Names that newer Pythons give to classes by themselves.
+_MADE |= {"__buffer__", "__release_buffer__", "__firstlineno__", "__static_attributes__"}
 
 
 def public_names(obj):
