@@ -327,7 +327,7 @@ def test_reads_beside_another_process_are_never_torn(unique_name, interpreter_en
     """The same with a writer in another process, large values and many of them."""
     name = unique_name()
     code = """
-        import pickle, sys, mpshm
+        import sys, time, mpshm
         from mpshm import _types
         segment = mpshm.ManagedSharedMemory(sys.argv[1], "x", max_size=64 << 20)
         d = mpshm.Dict._in(segment)
@@ -339,6 +339,8 @@ def test_reads_beside_another_process_are_never_torn(unique_name, interpreter_en
             n += 1
             d["all"] = [str(n % 10) * (n % 7 * 1000 + 1)] * 5
             d[n % 50] = "y" * (n % 3000)
+            if n % 20 == 0:
+                time.sleep(0.0005)  # who may not write cannot make a writer wait
     """
     child = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(code), name],
