@@ -7,8 +7,8 @@ that has nothing but the address finds them. Only the process that started the m
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from inspect import isfunction
 from sys import getrefcount
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from . import _types
@@ -84,7 +84,7 @@ _GIVING = frozenset(
 def gives_variable(function: Callable[..., Any]) -> bool:
     """Whether a function does nothing but give out a variable, as `lambda: queue` does: calling it to see what that is
     cannot do any harm."""
-    if not isfunction(function) or function.__code__.co_argcount or function.__code__.co_kwonlyargcount:
+    if not isinstance(function, FunctionType) or function.__code__.co_argcount or function.__code__.co_kwonlyargcount:
         return False
     from dis import get_instructions
 
@@ -103,4 +103,4 @@ _ALONE = _call(object, (), {})[1]  # references to an object that nobody else kn
 def call(function: Callable[..., Any], args: Iterable[Any], kwds: Mapping[str, Any]) -> tuple[Any, bool]:
     """What a function gives out, and whether the program keeps it: then it may give out the same again."""
     made, references = _call(function, args, kwds)
-    return made, isfunction(function) and references > _ALONE
+    return made, isinstance(function, FunctionType) and references > _ALONE
