@@ -12,7 +12,7 @@
 /* Bytes that may lie free with memory, however little is used: an eighth of max_size within these bounds. (Memory that
  * is given back and had again costs more than what is stored there: 0.2 against 0.04 ms for a MiB.) */
 #define KEEP_MIN ((uint64_t)16 << 20)
-#define KEEP_MAX ((uint64_t)64 << 20)
+#define KEEP_MAX ((uint64_t)128 << 20)
 
 /* The words that one transaction changes, at most:
  *   a free chunk made   head, size at its end, hole, hole_end, bins                    4 + 7
@@ -379,7 +379,7 @@ void mps_fit_settle(mps_tx *tx, const mps_freed *freed)
     bool over = mps_unlikely(mps_load64(&fit->end) > seg->max_end) && used + backed > seg->max_end - seg->arena;
     uint64_t keep = mps_max64(KEEP_MIN, mps_min64((seg->max_end - seg->arena) / 8, KEEP_MAX));
     piece f;
-    if (mps_likely(!over && backed <= mps_max64(keep, used / 2)) || !read_free(seg, freed->chunk, &f) ||
+    if (mps_likely(!over && backed <= keep + used) || !read_free(seg, freed->chunk, &f) ||
         f.size <= MPS_FIT_SMALL || f.size - hole_size(&f) < (over ? PUNCH_OVER : PUNCH_MIN)) {
         return;
     }

@@ -42,6 +42,7 @@ static const mps_kind kinds[] = {
     {MPS_KIND_RLOCK, "rlock", sizeof(mps_object), bare_drop, bare_visit},
     {MPS_KIND_RAW, "raw", sizeof(mps_raw), bare_drop, mps_raw_visit},
     {MPS_KIND_NDARRAY, "ndarray", sizeof(mps_raw), bare_drop, mps_raw_visit},
+    {MPS_KIND_BUFFER, "buffer", sizeof(mps_raw), bare_drop, mps_raw_visit},
     {MPS_KIND_NAMES, "names", sizeof(mps_table), mps_table_drop, mps_table_visit},
     {MPS_KIND_ARRAY, "array", sizeof(mps_numbers), bare_drop, mps_numbers_visit},
     {MPS_KIND_INSTANCE, "instance", sizeof(mps_cell), mps_cell_drop, mps_cell_visit},

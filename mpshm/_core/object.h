@@ -50,6 +50,7 @@ enum {
     MPS_KIND_POOL = MPS_KIND_MAGIC | 27,   /* nodes of one size */
     MPS_KIND_NDARRAY = MPS_KIND_MAGIC | 28,
     MPS_KIND_NAMES = MPS_KIND_MAGIC | 29,      /* the segment's own: names.h */
+    MPS_KIND_BUFFER = MPS_KIND_MAGIC | 30,     /* bytes that never change, of an array for instance: buffer.h */
     MPS_KIND_TABLE_BODY = MPS_KIND_MAGIC | 64, /* not objects: mortal blocks only */
     MPS_KIND_ARRAY_BODY = MPS_KIND_MAGIC | 65,
     MPS_KIND_DEQUE_BODY = MPS_KIND_MAGIC | 66,

@@ -77,6 +77,8 @@ static inline bool mps_os_is_alone(void)
 mps_status mps_os_map_at(int fd, uint64_t length, unsigned how, uint64_t address, void **base);
 /* The same, anywhere, shared and writable. */
 mps_status mps_os_map(int fd, uint64_t length, void **base);
+/* Pages of a file from `offset` on as they are now, to be written to: what is written stays in this process. MPS_E_NOMEM. */
+mps_status mps_os_map_copy(int fd, uint64_t offset, uint64_t length, void **base);
 void mps_os_unmap(void *base, uint64_t length);
 /* Gives whole pages of private memory back: they read as zero afterwards. */
 mps_status mps_os_discard(void *base, uint64_t length);

@@ -275,6 +275,16 @@ mps_status mps_os_map(int fd, uint64_t length, void **base)
     return mps_os_map_at(fd, length, MPS_MAP_SHARED, 0, base);
 }
 
+mps_status mps_os_map_copy(int fd, uint64_t offset, uint64_t length, void **base)
+{
+    void *at = mmap(NULL, (size_t)length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, fd, (off_t)offset);
+    if (at == MAP_FAILED) {
+        return errno == ENOMEM || errno == EAGAIN ? mps_fail_errno(MPS_E_NOMEM) : fail();
+    }
+    *base = at;
+    return MPS_OK;
+}
+
 mps_status mps_os_discard(void *base, uint64_t length)
 {
     return length == 0 || madvise(base, (size_t)length, MADV_DONTNEED) == 0 ? MPS_OK : fail();

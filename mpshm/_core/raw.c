@@ -26,13 +26,13 @@ static void clear(mps_seg *seg, mps_door door, mps_off data, uint64_t nbytes)
     }
 }
 
-mps_status mps_raw_new_noted(mps_seg *seg, mps_door door, uint32_t kind, uint64_t nbytes, const void *note,
-                             uint64_t note_bytes, mps_off *off, uint64_t *serial)
+mps_status mps_raw_new_blank(mps_seg *seg, mps_door door, uint32_t kind, uint64_t nbytes, unsigned log2,
+                             const void *note, uint64_t note_bytes, mps_off *off, uint64_t *serial)
 {
     if (nbytes > MPS_RAW_MAX || note_bytes > MPS_RAW_NOTE_MAX) {
         return MPS_E_TOOLARGE;
     }
-    uint64_t layout = note_bytes << 8;
+    uint64_t layout = note_bytes << 8 | log2;
     uint64_t gap = alignment(nbytes, layout) - 16;
     uint64_t all = sizeof(mps_raw) + mps_round_up(note_bytes, 16) + gap + mps_round_up(nbytes, 8);
     mps_status st = mps_object_new(seg, door, kind, all, off, serial);
@@ -44,9 +44,18 @@ mps_status mps_raw_new_noted(mps_seg *seg, mps_door door, uint32_t kind, uint64_
     if (note_bytes > 0) {
         mps_fresh_copy(raw + 1, note, note_bytes);
     }
-    clear(seg, door, data_at(*off, nbytes, layout), nbytes);
     mps_store64_release(&raw->nbytes, nbytes);
     return MPS_OK;
+}
+
+mps_status mps_raw_new_noted(mps_seg *seg, mps_door door, uint32_t kind, uint64_t nbytes, const void *note,
+                             uint64_t note_bytes, mps_off *off, uint64_t *serial)
+{
+    mps_status st = mps_raw_new_blank(seg, door, kind, nbytes, 0, note, note_bytes, off, serial);
+    if (st == MPS_OK) {
+        clear(seg, door, data_at(*off, nbytes, note_bytes << 8), nbytes);
+    }
+    return st;
 }
 
 /* What of a block may be data, for data that is aligned to a cache line. */

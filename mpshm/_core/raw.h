@@ -53,6 +53,9 @@ mps_status mps_raw_extend(mps_tx *tx, mps_off off, uint64_t nbytes, uint64_t wan
 /* The same with a note, of MPS_KIND_RAW or MPS_KIND_NDARRAY. */
 mps_status mps_raw_new_noted(mps_seg *seg, mps_door door, uint32_t kind, uint64_t nbytes, const void *note,
                              uint64_t note_bytes, mps_off *off, uint64_t *serial);
+/* The same of any kind that begins with an mps_raw, its data not cleared, and aligned to 1 << log2 bytes (0: as the others'). */
+mps_status mps_raw_new_blank(mps_seg *seg, mps_door door, uint32_t kind, uint64_t nbytes, unsigned log2,
+                             const void *note, uint64_t note_bytes, mps_off *off, uint64_t *serial);
 /* Where the data of such an object is, and how long: MPS_E_CORRUPT when it can't lie inside the segment. */
 mps_status mps_raw_data(mps_seg *seg, mps_off off, mps_off *data, uint64_t *nbytes);
 /* The same of its note. */

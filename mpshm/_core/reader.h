@@ -49,6 +49,12 @@ static inline mps_status mps_reader_look(mps_seg *seg, mps_off off)
     return mps_likely(ready) ? MPS_OK : mps_reader_look_slow(seg, off);
 }
 
+/* What it means that bytes of the object at off made no sense: st, or for a reader MPS_E_STALE if the object has gone. */
+static inline mps_status mps_reader_blame(mps_seg *seg, mps_off off, mps_status st)
+{
+    return seg->region.readonly && mps_reader_look(seg, off) == MPS_E_STALE ? MPS_E_STALE : st;
+}
+
 /* For loops around a whole read: whether to read once more after MPS_E_RETRY. *since: 0 before the first. */
 bool mps_reader_again(mps_seg *seg, mps_door door, mps_status *st, uint64_t *since);
 

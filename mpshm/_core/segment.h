@@ -14,7 +14,7 @@
 #include "refs.h"
 
 #define MPS_MAGIC 0x316d687370706du /* "mpshm1" with a marker, little-endian */
-#define MPS_VERSION 3u
+#define MPS_VERSION 4u
 #define MPS_HEADER_BYTES (3u * MPS_PAGE)
 
 /* How a segment finds room (alloc_order.h): chosen when it is made, a constant then. */

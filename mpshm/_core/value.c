@@ -1,5 +1,7 @@
 #include "value.h"
 
+#include "buffer.h"
+
 #define BLOB_STEP 16u   /* references of a blob that one operation counts or drops */
 #define ROOM_ALLOC 12u  /* entries of one allocation, and of a new object */
 #define ROOM_DECREF 5u  /* entries of one reference dropped, its object's death counted */
@@ -324,7 +326,9 @@ bool mps_value_equals_far(mps_seg *seg, mps_value stored, const mps_enc *key)
 bool mps_value_same(mps_seg *seg, mps_value stored, const mps_enc *enc)
 {
     if (enc->data == NULL) {
-        return stored.w0 == enc->value.w0 && stored.w1 == enc->value.w1;
+        bool ref = stored.w0 == MPS_TAG_REF && enc->value.w0 == MPS_TAG_REF;
+        return (stored.w0 == enc->value.w0 && stored.w1 == enc->value.w1) ||
+               (ref && mps_buffer_same(seg, stored.w1, enc->value.w1));
     }
     mps_span span;
     if (((stored.w0 ^ enc->value.w0) & ~MPS_TAG_FAR) != 0 || mps_value_is_inline(stored) ||
@@ -333,7 +337,8 @@ bool mps_value_same(mps_seg *seg, mps_value stored, const mps_enc *enc)
         return false;
     }
     for (uint32_t i = 0; i < enc->n_refs; i++) {
-        if (mps_load64(&span.refs[i]) != enc->refs[i]) {
+        mps_off off = mps_load64(&span.refs[i]);
+        if (off != enc->refs[i] && !mps_buffer_same(seg, off, enc->refs[i])) {
             return false;
         }
     }

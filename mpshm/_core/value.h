@@ -110,6 +110,7 @@ typedef struct mps_copy {
     uint8_t *heap; /* freed by done; NULL when small was enough */
     void *object;  /* what a large value was copied into at once (mps_door_make); dropped by done unless it is taken */
     uint64_t capacity;
+    bool pin; /* of a large bytes object no copy is wanted, but a reference to its blob: value is a REF then */
     uint64_t small[34]; /* 272 bytes */
 } mps_copy;
 
@@ -242,6 +243,7 @@ static inline void mps_copy_init(mps_copy *copy)
     copy->heap = NULL;
     copy->object = NULL;
     copy->capacity = 0;
+    copy->pin = false;
 }
 
 /* Frees the private memory of a copy. */
@@ -315,7 +317,8 @@ static inline bool mps_value_equals(mps_seg *seg, mps_value stored, const mps_en
     return ((stored.w0 ^ key->value.w0) & mps_value_key_bits(key->value.w0)) == 0 && stored.w1 == key->value.w1;
 }
 
-/* Whether a stored value is the same as the value given, byte by byte (references: the same object). Under the guard. */
+/* Whether a stored value is the same as the value given, byte by byte (references: the same object, or equal buffers). Under the
+ * guard. */
 bool mps_value_same(mps_seg *seg, mps_value stored, const mps_enc *enc);
 
 /* ---- check ---- */

@@ -137,6 +137,11 @@ mps_status mps_copy_locked(mps_tx *tx, mps_value v, mps_copy *copy)
         return give_up(copy, MPS_E_CORRUPT);
     }
     bool blob = (v.w0 & MPS_TAG_BLOB) != 0;
+    if (blob && copy->pin && mps_value_tag(v) == MPS_TAG_BYTES && span.n_refs == 0 && !tx->reading) {
+        mps_status st = mps_refs_adopt(tx, &v.w1, 1, &counted);
+        copy->value = (mps_value){MPS_TAG_REF, v.w1};
+        return st == MPS_OK ? MPS_OK : give_up(copy, st);
+    }
     mps_status st = lay_out(copy, &span, !blob || span.n_refs > 0 || tx->reading);
     if (st != MPS_OK) {
         return give_up(copy, st);

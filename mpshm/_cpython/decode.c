@@ -1,4 +1,4 @@
-#include "encode.h"
+#include "buffers.h"
 
 /* Whether every byte is below 128. */
 static bool is_ascii(const uint8_t *data, uint64_t nbytes)
@@ -84,8 +84,35 @@ static PyObject *wrap_refs(mpy_handle *h, const mps_off *refs, uint32_t n)
     return made;
 }
 
+/* What pickle.loads() takes for those handles: the same tuple, or one with the bytes of its Buffers. */
+static PyObject *contents(mpy_handle *h, PyObject *handles, bool view)
+{
+    Py_ssize_t n = handles == NULL ? 0 : PyTuple_GET_SIZE(handles), i = 0;
+    while (i < n && !mpy_is_buffer(h->state, PyTuple_GET_ITEM(handles, i))) {
+        i++;
+    }
+    if (i == n) {
+        return Py_XNewRef(handles);
+    }
+    PyObject *made = PyTuple_New(n);
+    for (i = 0; made != NULL && i < n; i++) {
+        PyObject *item = PyTuple_GET_ITEM(handles, i);
+        if (!mpy_is_buffer(h->state, item)) {
+            Py_INCREF(item);
+        } else {
+            item = view ? mpy_buffer_view(item) : mpy_buffer_own(mpy_handle_of(item));
+        }
+        if (item == NULL) {
+            Py_CLEAR(made);
+            break;
+        }
+        PyTuple_SET_ITEM(made, i, item);
+    }
+    return made;
+}
+
 /* Pickles and compound keys: canonical form first (aux bytes), then the pickle; all canonical if there is no pickle. */
-static PyObject *decode_pickled(mpy_handle *h, mps_copy *copy, uint64_t skip, PyObject **handles)
+static PyObject *decode_pickled(mpy_handle *h, mps_copy *copy, uint64_t skip, PyObject **handles, bool view)
 {
     PyObject *inside = NULL;
     if (mps_unlikely(copy->n_refs > 0)) {
@@ -100,7 +127,11 @@ static PyObject *decode_pickled(mpy_handle *h, mps_copy *copy, uint64_t skip, Py
     } else if (skip == copy->nbytes && skip > 0) {
         made = mpy_decode_canonical(h, copy->data, copy->nbytes);
     } else {
-        made = mpy_unpickle(h->state, copy->data + skip, copy->nbytes - skip, inside);
+        PyObject *buffers = contents(h, inside, view);
+        if (buffers != NULL || inside == NULL) {
+            made = mpy_unpickle(h->state, copy->data + skip, copy->nbytes - skip, buffers);
+            Py_XDECREF(buffers);
+        }
     }
     if (made != NULL && handles != NULL) {
         *handles = inside;
@@ -134,11 +165,19 @@ static PyObject *decode(mpy_handle *h, mps_copy *copy, PyObject **handles)
     case MPS_TAG_BYTES: return PyBytes_FromStringAndSize((const char *)copy->data, (Py_ssize_t)copy->nbytes);
     case MPS_TAG_BIGINT: return _PyLong_FromByteArray(copy->data, copy->nbytes, 1, 1);
     case MPS_TAG_PACK: return mpy_unpack(h, copy->data, copy->nbytes);
-    case MPS_TAG_PICKLE: return decode_pickled(h, copy, 0, handles);
+    case MPS_TAG_PICKLE: return decode_pickled(h, copy, 0, handles, false);
     case MPS_TAG_KEY:
-    case MPS_TAG_ALIAS: return decode_pickled(h, copy, copy->aux, handles);
+    case MPS_TAG_ALIAS: return decode_pickled(h, copy, copy->aux, handles, false);
     case MPS_TAG_REF: {
         PyObject *made = mpy_handle_wrap(h->state, h->seg, h->segment, copy->value.w1);
+        if (made != NULL && mpy_is_kind(h->state, made, MPS_KIND_BUFFER)) {
+            PyObject *value = mpy_buffer_value(mpy_handle_of(made), false);
+            if (value != NULL && handles != NULL) {
+                *handles = Py_NewRef(made);
+            }
+            Py_DECREF(made);
+            return value;
+        }
         if (made != NULL && handles != NULL) {
             *handles = Py_NewRef(made);
         }
@@ -157,6 +196,46 @@ PyObject *mpy_decode_keep(mpy_handle *h, mps_copy *copy, PyObject **handles)
 PyObject *mpy_decode_slow(mpy_handle *h, mps_copy *copy)
 {
     PyObject *made = decode(h, copy, NULL);
+    mps_copy_done(copy);
+    return made;
+}
+
+/* The view of a value that has memory to look at; NULL without an exception: it has none. */
+static PyObject *view_of(mpy_handle *h, mps_copy *copy)
+{
+    unsigned tag = mps_value_tag(copy->value);
+    if (tag == MPS_TAG_PICKLE && copy->n_refs > 0) {
+        return decode_pickled(h, copy, 0, NULL, true);
+    }
+    if (tag == MPS_TAG_BYTES) { /* few bytes: a copy of what never changes */
+        PyObject *bytes = decode(h, copy, NULL);
+        PyObject *view = bytes == NULL ? NULL : PyMemoryView_FromObject(bytes);
+        Py_XDECREF(bytes);
+        return view;
+    }
+    if (tag != MPS_TAG_REF) {
+        return NULL;
+    }
+    PyObject *handle = mpy_handle_wrap(h->state, h->seg, h->segment, copy->value.w1);
+    PyObject *view = NULL;
+    if (handle != NULL && mpy_is_kind(h->state, handle, MPS_KIND_BUFFER)) {
+        view = mpy_buffer_value(mpy_handle_of(handle), true);
+    } else if (handle != NULL && mpy_is_buffer(h->state, handle)) {
+        view = mpy_buffer_view(handle);
+    }
+    Py_XDECREF(handle);
+    return view;
+}
+
+PyObject *mpy_decode_view(mpy_handle *h, mps_copy *copy)
+{
+    PyObject *made = view_of(h, copy);
+    if (made == NULL && !PyErr_Occurred()) {
+        PyErr_Format(
+            PyExc_TypeError,
+            "a value of this type cannot be looked at in place: only arrays, bytes, bytearrays and objects with "
+            "out-of-band buffers can; read it with [] instead");
+    }
     mps_copy_done(copy);
     return made;
 }

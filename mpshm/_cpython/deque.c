@@ -5,6 +5,7 @@
  */
 #include "deque.h"
 
+#include "buffers.h"
 #include "items.h"
 #include "snap.h"
 
@@ -27,7 +28,7 @@ static PyObject *out_of_range(mpy_handle *h, mps_status st, const char *tried)
     return NULL;
 }
 
-static PyObject *get(mpy_handle *h, int64_t index)
+static PyObject *get_once(mpy_handle *h, int64_t index)
 {
     mps_copy copy;
     mps_copy_init(&copy);
@@ -40,6 +41,16 @@ static PyObject *get(mpy_handle *h, int64_t index)
     }
     mps_copy_done(&copy);
     return out_of_range(h, st, "get an item of a");
+}
+
+static PyObject *get(mpy_handle *h, int64_t index)
+{
+    unsigned tries = 0;
+    PyObject *item = NULL;
+    do {
+        item = get_once(h, index);
+    } while (mps_unlikely(item == NULL) && mpy_read_again(h, &tries));
+    return item;
 }
 
 static int set(mpy_handle *h, int64_t index, PyObject *value)
@@ -529,6 +540,7 @@ static PyMethodDef deque_methods[] = {
     {"_remove_at", MPY_FUNCTION(deque_remove_at), METH_FASTCALL,
      "_remove_at($self, index, expected, /)\n--\n\nTake the item at index out if it is the one expected; whether it "
      "was."},
+    {"view", mpy_deque_view, METH_O, "view($self, index, /)" MPY_VIEW_TEXT},
     {"__reversed__", deque_reversed, METH_NOARGS,
      "__reversed__($self, /)\n--\n\nAn iterator over the items, the last first."},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, "For annotations: Deque[item type]."},

@@ -1,10 +1,11 @@
 #include "dict.h"
 
+#include "buffers.h"
 #include "step.h"
 
 /* ---- one key ---- */
 
-int mpy_dict_find(mpy_handle *h, PyObject *key, PyObject **value)
+static inline int find_once(mpy_handle *h, PyObject *key, PyObject **value)
 {
     mps_enc enc;
     mpy_hold hold = {0};
@@ -30,6 +31,16 @@ int mpy_dict_find(mpy_handle *h, PyObject *key, PyObject **value)
     }
     mpy_fail(h, st, "get a value of a");
     return -1;
+}
+
+int mpy_dict_find(mpy_handle *h, PyObject *key, PyObject **value)
+{
+    unsigned tries = 0;
+    int found = 0;
+    do {
+        found = find_once(h, key, value);
+    } while (mps_unlikely(found < 0) && mpy_read_again(h, &tries));
+    return found;
 }
 
 /* Sets while this process iterates over the dict: in two steps, to learn whether the key is new. */
@@ -420,6 +431,7 @@ static PyMethodDef dict_methods[] = {
     {"compare_exchange", MPY_FUNCTION(dict_compare_exchange), METH_FASTCALL | METH_KEYWORDS,
      "compare_exchange($self, key, expected, new)\n--\n\n"
      "If the value of key equals expected, set it to new, in one step; return whether it did."},
+    {"view", mpy_dict_view, METH_O, "view($self, key, /)" MPY_VIEW_TEXT},
     {"__reversed__", dict_reversed, METH_NOARGS,
      "__reversed__($self, /)\n--\n\nAn iterator over the keys, the last first."},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, "For annotations: Dict[key type, value type]."},

@@ -1,5 +1,7 @@
 #include "encode.h"
 
+#include "buffers.h"
+
 int mpy_hold_add(mpy_hold *hold, PyObject *obj)
 {
     if (hold->first == NULL) {
@@ -124,6 +126,9 @@ int mpy_encode_value_slow(mpy_handle *h, PyObject *obj, mps_enc *enc, mpy_hold *
         return 0;
     }
     int packed = mpy_pack(obj, enc, hold);
+    if (packed == 0) {
+        packed = mpy_encode_buffer(h, obj, enc, hold);
+    }
     if (packed != 0) {
         return packed < 0 ? -1 : 0;
     }

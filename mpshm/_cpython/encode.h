@@ -63,6 +63,9 @@ PyObject *mpy_unpickle(mpy_state *state, const void *data, uint64_t nbytes, PyOb
 /* The object that a copy holds, for a copy that is needed for longer: mps_copy_done is the caller's. *handles: a new reference to
  * the handles that were made, which keep what the copy refers to alive; NULL where there are none. */
 PyObject *mpy_decode_keep(mpy_handle *h, mps_copy *copy, PyObject **handles);
+/* The object that a copy holds (made with pin), as a read-only view on the shared memory, where it has such memory; TypeError where
+ * it has none. The copy is done with then. */
+PyObject *mpy_decode_view(mpy_handle *h, mps_copy *copy);
 /* The slow parts of mpy_decode and mpy_decode_item. */
 PyObject *mpy_decode_slow(mpy_handle *h, mps_copy *copy);
 PyObject *mpy_decode_item_slow(mpy_handle *h, const mps_snap *snap, uint64_t i);

@@ -1,5 +1,6 @@
 #include "handle.h"
 
+#include "reader.h"
 #include "segment.h"
 #include "sem.h"
 
@@ -78,6 +79,17 @@ bool mpy_again(mpy_handle *h, mps_status *st)
     return *st == MPS_OK;
 }
 
+#define READ_TRIES 1000u
+
+bool mpy_read_again(const mpy_handle *h, unsigned *tries)
+{
+    if (!h->seg->region.readonly || ++*tries > READ_TRIES || !PyErr_ExceptionMatches(PyExc_ReferenceError)) {
+        return false;
+    }
+    PyErr_Clear();
+    return true;
+}
+
 /* ---- making ---- */
 
 mps_seg *mpy_seg_of(mpy_state *state, PyObject *segment)
@@ -124,10 +136,10 @@ static mpy_handle *handle_alloc(mpy_state *state, PyTypeObject *cls, mps_seg *se
     return h;
 }
 
-PyObject *mpy_handle_make_by(mpy_state *state, PyTypeObject *cls, PyObject *segment, mpy_maker *make, void *what)
+static PyObject *make_in(mpy_state *state, PyTypeObject *cls, mps_seg *seg, PyObject *segment, mpy_maker *make,
+                         void *what)
 {
-    mps_seg *seg = mpy_seg_of(state, segment);
-    mpy_handle *h = seg == NULL ? NULL : handle_alloc(state, cls, seg, segment);
+    mpy_handle *h = handle_alloc(state, cls, seg, segment);
     if (h == NULL) {
         return NULL;
     }
@@ -144,6 +156,16 @@ PyObject *mpy_handle_make_by(mpy_state *state, PyTypeObject *cls, PyObject *segm
     return (PyObject *)h;
 }
 
+PyObject *mpy_handle_make_by(mpy_state *state, PyTypeObject *cls, PyObject *segment, mpy_maker *make, void *what)
+{
+    mps_seg *seg = mpy_seg_of(state, segment);
+    return seg == NULL ? NULL : make_in(state, cls, seg, segment, make, what);
+}
+
+PyObject *mpy_handle_make_near(mpy_handle *near, PyTypeObject *cls, mpy_maker *make, void *what)
+{
+    return make_in(near->state, cls, near->seg, near->segment == NULL ? Py_None : near->segment, make, what);
+}
 static mps_status make_empty(mps_seg *seg, void *what, mps_off *off, uint64_t *serial)
 {
     const mps_kind *kind = what;
@@ -161,8 +183,9 @@ PyObject *mpy_handle_wrap(mpy_state *state, mps_seg *seg, PyObject *segment, mps
     unsigned index = object == NULL ? MPY_KINDS : mpy_kind_index(mps_load32(&object->mortal.kind));
     PyTypeObject *cls = index < MPY_KINDS ? state->face[index] : NULL;
     if (cls == NULL) {
+        mps_status st = mps_reader_blame(seg, off, MPS_E_CORRUPT);
         mps_ref_drop(seg, MPS_DOOR_GIL, off);
-        return mpy_fail_at(state, seg, "an object", MPS_E_CORRUPT, "refer to");
+        return mpy_fail_at(state, seg, "an object", st, "refer to");
     }
     mpy_handle *h = handle_alloc(state, cls, seg, segment == NULL ? Py_None : segment);
     if (h == NULL) {

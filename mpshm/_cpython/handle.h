@@ -29,6 +29,8 @@ PyObject *mpy_handle_make(mpy_state *state, PyTypeObject *cls, PyObject *segment
 /* The same with an object that `make` makes: one of mps_object_new's kind. */
 typedef mps_status mpy_maker(mps_seg *seg, void *what, mps_off *off, uint64_t *serial);
 PyObject *mpy_handle_make_by(mpy_state *state, PyTypeObject *cls, PyObject *segment, mpy_maker *make, void *what);
+/* The same in the segment of a handle that is there already. */
+PyObject *mpy_handle_make_near(mpy_handle *near, PyTypeObject *cls, mpy_maker *make, void *what);
 /* The core's segment behind a segment object; NULL. */
 mps_seg *mpy_seg_of(mpy_state *state, PyObject *segment);
 /* The segment of objects that are made without a manager: a new reference. */
@@ -43,6 +45,9 @@ PyObject *mpy_handle_lock(PyObject *self, void *closure);
 /* What to do about a status that is not MPS_OK: waits while another holds the object's lock, and looks at signals.
  * true: call again; false: *st is final, MPY_RAISED if a signal's handler raised. */
 bool mpy_again(mpy_handle *h, mps_status *st);
+/* Whether to read once more what could not be read because its bytes were gone by then: from a segment that may only be read nobody
+ * keeps them (reader.h). *tries: 0 before the first. Clears the error. */
+bool mpy_read_again(const mpy_handle *h, unsigned *tries);
 /* Raises what a status means, `tried` being a verb: always NULL. */
 PyObject *mpy_fail(mpy_handle *h, mps_status st, const char *tried);
 PyObject *mpy_fail_at(mpy_state *state, mps_seg *seg, const char *what, mps_status st, const char *tried);

@@ -1,11 +1,12 @@
 #include "list.h"
 
+#include "buffers.h"
 #include "items.h"
 
 /* ---- one item ---- */
 
 /* 1 and a new reference; 0 when out of range; -1. */
-static inline int find(mpy_handle *h, int64_t index, PyObject **item)
+static inline int find_once(mpy_handle *h, int64_t index, PyObject **item)
 {
     mps_copy copy;
     mps_copy_init(&copy);
@@ -24,6 +25,16 @@ static inline int find(mpy_handle *h, int64_t index, PyObject **item)
     }
     mpy_fail(h, st, "get an item of a");
     return -1;
+}
+
+static inline int find(mpy_handle *h, int64_t index, PyObject **item)
+{
+    unsigned tries = 0;
+    int found = 0;
+    do {
+        found = find_once(h, index, item);
+    } while (mps_unlikely(found < 0) && mpy_read_again(h, &tries));
+    return found;
 }
 
 static inline PyObject *get(PyObject *self, int64_t index)
@@ -300,6 +311,7 @@ static PyMethodDef list_methods[] = {
     {"_remove_at", MPY_FUNCTION(mpy_list_remove_at), METH_FASTCALL,
      "_remove_at($self, index, expected, /)\n--\n\nTake the item at index out if it is the one expected; whether it "
      "was."},
+    {"view", mpy_list_view, METH_O, "view($self, index, /)" MPY_VIEW_TEXT},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, "For annotations: List[item type]."},
     {0},
 };

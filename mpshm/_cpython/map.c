@@ -5,6 +5,7 @@
  */
 #include "map.h"
 
+#include "buffers.h"
 #include "step.h"
 
 /* ---- one key ---- */
@@ -37,8 +38,7 @@ static mps_status look_pop(mpy_handle *h, mps_enc *key, mps_copy *copy)
     return mps_tree_pop(h->seg, MPS_DOOR_GIL, h->off, key, copy);
 }
 
-/* 1 and what was found if it is asked for; 0; -1. */
-static int fetch(mpy_handle *h, PyObject *key, look_function *look, PyObject **value, const char *tried)
+static int fetch_once(mpy_handle *h, PyObject *key, look_function *look, PyObject **value, const char *tried)
 {
     mps_copy copy;
     mps_copy_init(&copy);
@@ -59,6 +59,17 @@ static int fetch(mpy_handle *h, PyObject *key, look_function *look, PyObject **v
     }
     mpy_fail(h, st, tried);
     return -1;
+}
+
+/* 1 and what was found if it is asked for; 0; -1. */
+static int fetch(mpy_handle *h, PyObject *key, look_function *look, PyObject **value, const char *tried)
+{
+    unsigned tries = 0;
+    int found = 0;
+    do {
+        found = fetch_once(h, key, look, value, tried);
+    } while (mps_unlikely(found < 0) && mpy_read_again(h, &tries));
+    return found;
 }
 
 int mpy_map_find(mpy_handle *h, PyObject *key, PyObject **value)
@@ -482,6 +493,7 @@ static PyObject *multi_remove(PyObject *self, PyObject *const *args, Py_ssize_t 
         {"pop", MPY_FUNCTION(mpy_map_pop), METH_FASTCALL,                                                            \
          "pop(key[, default], /)\n\nTake (the first item of) a key out and return its value, or default, or raise "  \
          "KeyError."},                                                                                               \
+        {"view", mpy_map_view, METH_O, "view($self, key, /)" MPY_VIEW_TEXT},                                         \
         {"peekitem", MPY_FUNCTION(mpy_map_peekitem), METH_FASTCALL | METH_KEYWORDS,                                  \
          "peekitem($self, index=-1)\n--\n\nThe pair at a place, or raise IndexError."},                              \
         {"popitem", MPY_FUNCTION(mpy_map_popitem), METH_FASTCALL | METH_KEYWORDS,                                    \

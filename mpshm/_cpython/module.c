@@ -273,6 +273,12 @@ static const name names[] = {
     {offsetof(mpy_state, str_module), "__module__"},
     {offsetof(mpy_state, str_name), "name"},
     {offsetof(mpy_state, str_value), "value"},
+    {offsetof(mpy_state, str_take), "_take"},
+    {offsetof(mpy_state, str_array_struct), "__array_struct__"},
+    {offsetof(mpy_state, str_dtype), "dtype"},
+    {offsetof(mpy_state, str_itemsize), "itemsize"},
+    {offsetof(mpy_state, str_c), "C"},
+    {offsetof(mpy_state, str_f), "F"},
 };
 
 #define N_NAMES (sizeof names / sizeof names[0])
@@ -325,6 +331,7 @@ static int module_exec(PyObject *module)
         mpy_linked_ready,
         mpy_cursor_ready,
         mpy_text_ready,
+        mpy_buffer_ready,
         mpy_pickling_ready,
         mpy_event_ready,
         mpy_sem_ready,
@@ -371,7 +378,10 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->dispatch_table);
     Py_VISIT(state->enum_type);
     Py_VISIT(state->inner);
-    Py_VISIT(state->take_buffer);
+    for (int i = 0; i < MPY_N_NUMPY; i++) {
+        Py_VISIT(state->numpy[i]);
+    }
+    Py_VISIT(state->pages_type);
     Py_VISIT(state->spare_pickler);
     return 0;
 }
@@ -384,7 +394,8 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->reduce_handle);
     Py_CLEAR(state->spare_pickler);
     Py_CLEAR(state->spare_sink);
-    Py_CLEAR(state->take_buffer);
+    mpy_numpy_clear(state);
+    Py_CLEAR(state->pages_type);
     Py_CLEAR(state->inner);
     Py_CLEAR(state->inner_mark);
     Py_CLEAR(state->loads);

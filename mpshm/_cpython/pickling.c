@@ -5,24 +5,29 @@
  * the buffer is left out of the pickle, as protocol 5 allows. What the buffers stand for is stored beside the pickle as
  * counted references, in their order; to load it, pickle.loads() gets handles for buffers.
  *
+ * Large buffers of the objects themselves (arrays, tables) are left out in the same way: their bytes go into a Buffer each, with
+ * one copy, and pickle.loads() gets the reader's own pages of them, or a view.
+ *
  * A pickler and the sink that it writes to are kept for the next value: making them costs more than most pickles.
  */
-#include "encode.h"
+#include "buffers.h"
+
+/* One value that is being pickled. */
+typedef struct mpy_pickling {
+    PyObject *pickler;
+    mpy_handle *container; /* that it goes to */
+    PyObject *mark;        /* of the buffers that stand for handles */
+    bool once;             /* it goes into a queue: it is loaded once, and everything else any number of times */
+    PyObject *handles;     /* a list of those met so far, or NULL */
+    struct mpy_pickling *next;
+} pickling;
 
 /* What takes a pickle's pieces. */
 typedef struct sink {
     PyObject_HEAD PyObject *first; /* bytes */
     PyObject *more;                /* a list of further ones */
+    struct mpy_pickling *now;      /* the value that is being pickled, or NULL */
 } sink;
-
-/* One value that is being pickled. */
-typedef struct mpy_pickling {
-    PyObject *pickler;
-    mps_seg *seg;
-    bool once;         /* it goes into a queue: it is loaded once, and everything else any number of times */
-    PyObject *handles; /* a list of those met so far, or NULL */
-    struct mpy_pickling *next;
-} pickling;
 
 static PyObject *sink_write(PyObject *self, PyObject *piece)
 {
@@ -101,10 +106,11 @@ static PyObject *pickler_reducer_override(PyObject *self, PyObject *obj)
     while (p != NULL && p->pickler != self) {
         p = p->next;
     }
-    if (p == NULL || (p->seg != mpy_handle_of(obj)->seg && p->once)) {
+    if (p == NULL || (p->container->seg != mpy_handle_of(obj)->seg && p->once)) {
         Py_RETURN_NOTIMPLEMENTED;
     }
-    if (p->seg != mpy_handle_of(obj)->seg) { /* what is stored cannot count it: it stays as long as its own segment */
+    if (p->container->seg !=
+        mpy_handle_of(obj)->seg) { /* what is stored cannot count it: it stays as long as its own segment */
         return PyObject_CallFunctionObjArgs(state->reduce_handle, obj, Py_True, NULL);
     }
     if (p->handles == NULL && (p->handles = PyList_New(0)) == NULL) {
@@ -118,21 +124,37 @@ static PyObject *pickler_reducer_override(PyObject *self, PyObject *obj)
     return Py_BuildValue("O(N)", state->inner, buffer);
 }
 
-/* The buffer_callback: false for the buffers that stand for handles, which are to be left out of the pickle. */
-static PyObject *take_buffer(PyObject *module, PyObject *buffer)
+/* Stores a buffer's bytes apart: a Buffer in place of the handle of an object. */
+static int store_apart(pickling *p, const Py_buffer *view)
 {
-    mpy_state *state = mpy_state_of_module(module);
+    PyObject *made = mpy_buffer_of(p->container, view->buf, (uint64_t)view->len, NULL, 0);
+    int done = made == NULL || (p->handles == NULL && (p->handles = PyList_New(0)) == NULL)
+                   ? -1
+                   : PyList_Append(p->handles, made);
+    Py_XDECREF(made);
+    return done;
+}
+
+/* The buffer_callback: false for the buffers that are left out of the pickle, those that stand for handles and large ones. */
+static PyObject *sink_take_buffer(PyObject *self, PyObject *buffer)
+{
+    sink *s = (sink *)self;
     const Py_buffer *view = PyPickleBuffer_GetBuffer(buffer);
     if (view == NULL) {
         return NULL;
     }
-    return PyBool_FromLong(view->obj != state->inner_mark);
+    if (s->now == NULL || view->obj == s->now->mark) {
+        return PyBool_FromLong(s->now == NULL);
+    }
+    if (view->len < MPY_BUFFER_MIN || !PyBuffer_IsContiguous(view, 'A')) {
+        Py_RETURN_TRUE;
+    }
+    return store_apart(s->now, view) < 0 ? NULL : Py_NewRef(Py_False);
 }
-
-static PyMethodDef take_buffer_def = {"_take_buffer", take_buffer, METH_O, NULL};
 
 static PyMethodDef sink_methods[] = {
     {"write", sink_write, METH_O, NULL},
+    {"_take", sink_take_buffer, METH_O, NULL},
     {0},
 };
 
@@ -169,8 +191,7 @@ int mpy_pickling_ready(PyObject *module, mpy_state *state)
 {
     state->sink_type = mpy_type_add(module, &sink_spec, NULL, false);
     state->inner_mark = PyByteArray_FromStringAndSize("", 1);
-    state->take_buffer = PyCFunction_New(&take_buffer_def, module);
-    return state->sink_type == NULL || state->inner_mark == NULL || state->take_buffer == NULL ? -1 : 0;
+    return state->sink_type == NULL || state->inner_mark == NULL ? -1 : 0;
 }
 
 /* What needs the module pickle, which is not imported before there is something to pickle. */
@@ -220,8 +241,10 @@ static PyObject *get_pickler(mpy_state *state, PyObject **sink_out)
     if (target == NULL) {
         return NULL;
     }
+    PyObject *take = PyObject_GetAttr(target, state->str_take);
     PyObject *pickler =
-        PyObject_CallFunction((PyObject *)state->pickler_type, "OiOO", target, 5, Py_False, state->take_buffer);
+        take == NULL ? NULL : PyObject_CallFunction((PyObject *)state->pickler_type, "OiOO", target, 5, Py_False, take);
+    Py_XDECREF(take);
     if (pickler == NULL) {
         Py_DECREF(target);
         return NULL;
@@ -279,9 +302,11 @@ int mpy_pickle(mpy_handle *h, PyObject *obj, PyObject **pickle, mps_enc *enc, mp
     }
     uint32_t kind = mps_load32(&mpy_object(h)->mortal.kind);
     bool once = kind - MPS_KIND_QUEUE <= MPS_KIND_SIMPLE_QUEUE - MPS_KIND_QUEUE;
-    pickling p = {.pickler = pickler, .seg = h->seg, .once = once, .next = state->pickling};
+    pickling p = {.pickler = pickler, .container = h, .mark = state->inner_mark, .once = once, .next = state->pickling};
     state->pickling = &p;
+    ((sink *)target)->now = &p;
     PyObject *done = PyObject_CallMethodOneArg(pickler, state->str_dump, obj);
+    ((sink *)target)->now = NULL;
     /* Another thread's may have come before it meanwhile. */
     pickling **link = &state->pickling;
     while (*link != &p) {

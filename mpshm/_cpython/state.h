@@ -17,6 +17,17 @@
 #define MPY_KINDS 40u
 
 #define MPY_SPARE_BOUND 4u
+#define MPY_DTYPES 8 /* whose texts are at hand */
+
+/* What is called of NumPy: dtypes.py. */
+enum {
+    MPY_NUMPY_NDARRAY,
+    MPY_NUMPY_EMPTY,
+    MPY_NUMPY_COPYTO,
+    MPY_NUMPY_TEXT_OF,
+    MPY_NUMPY_DTYPE_OF,
+    MPY_N_NUMPY,
+};
 
 struct mpy_snap_iter;
 struct mpy_pickling;
@@ -38,6 +49,7 @@ typedef struct mpy_state {
     PyTypeObject *bound_type;
     PyObject *spare_bound[MPY_SPARE_BOUND]; /* dead ones to be used again */
     unsigned n_spare_bound;
+    PyTypeObject *pages_type;
     PyTypeObject *pickler_type;    /* made when first needed */
     PyTypeObject *base[MPY_KINDS]; /* Dict, List, ... as C has them */
     PyTypeObject *face[MPY_KINDS]; /* and the subclasses that handles made by C are instances of */
@@ -48,12 +60,17 @@ typedef struct mpy_state {
     PyObject *enum_type;      /* enum.Enum */
     PyObject *inner;          /* _types._inner: what a handle inside of a pickled value is rebuilt by */
     PyObject *inner_mark;     /* a bytearray: its buffers stand for handles in pickles */
-    PyObject *take_buffer;    /* the picklers' buffer_callback */
     PyObject *spare_pickler;  /* kept for the next value, with its sink */
     PyObject *spare_sink;
+    PyObject *numpy[MPY_N_NUMPY]; /* got when the first array is met */
+    struct {
+        PyObject *dtype, *text;
+    } dtypes[MPY_DTYPES];
+    unsigned next_dtype;
+    PyObject *dtypes_by_text;
 
     PyObject *str_address, *str_buffers, *str_dump, *str_clear_memo, *str_keys, *str_reduce_ex, *str_qualname,
-        *str_module, *str_name, *str_value;
+        *str_module, *str_name, *str_value, *str_take, *str_array_struct, *str_dtype, *str_itemsize, *str_c, *str_f;
 
     struct mpy_snap_iter *iterators; /* iterators over snapshots that are under way in this process */
     struct mpy_pickling *pickling;   /* values that are being pickled just now */
@@ -97,6 +114,8 @@ int mpy_sem_ready(PyObject *module, mpy_state *state);
 int mpy_cond_ready(PyObject *module, mpy_state *state);
 int mpy_barrier_ready(PyObject *module, mpy_state *state);
 int mpy_window_ready(PyObject *module, mpy_state *state);
+int mpy_buffer_ready(PyObject *module, mpy_state *state);
+void mpy_numpy_clear(mpy_state *state);
 int mpy_pickling_ready(PyObject *module, mpy_state *state);
 
 static inline unsigned mpy_kind_index(uint32_t kind)

@@ -1,8 +1,9 @@
 /* value.c -- what is one value behind a guard: Value, and Instance, the state of an object of a user's class. */
+#include "buffers.h"
 #include "cell.h"
 #include "step.h"
 
-static PyObject *read_value(mpy_handle *h)
+static PyObject *read_once(mpy_handle *h)
 {
     mps_copy copy;
     mps_copy_init(&copy);
@@ -15,6 +16,16 @@ static PyObject *read_value(mpy_handle *h)
     }
     mps_copy_done(&copy);
     return mpy_fail(h, st, "get the value of a");
+}
+
+static PyObject *read_value(mpy_handle *h)
+{
+    unsigned tries = 0;
+    PyObject *value = NULL;
+    do {
+        value = read_once(h);
+    } while (mps_unlikely(value == NULL) && mpy_read_again(h, &tries));
+    return value;
 }
 
 /* Stores obj; changed_only: unless what it is stored as is there already. */
@@ -112,6 +123,7 @@ static PyMethodDef value_methods[] = {
     {"compare_exchange", MPY_FUNCTION(value_compare_exchange), METH_FASTCALL | METH_KEYWORDS,
      "compare_exchange($self, expected, new)\n--\n\nIf the value equals expected, set it to new, in one step; return "
      "whether it did."},
+    {"view", mpy_value_view, METH_NOARGS, "view($self, /)" MPY_VIEW_TEXT},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, "For annotations: Value[type]."},
     {0},
 };

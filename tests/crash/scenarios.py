@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import large
 import named
 import synchronize
 
@@ -798,3 +799,4 @@ SCENARIOS: dict[str, Scenario] = {
 
 SCENARIOS.update({name: Scenario(*parts) for name, parts in synchronize.SCENARIOS.items()})
 SCENARIOS.update({name: Scenario(*parts) for name, parts in named.SCENARIOS.items()})
+SCENARIOS.update({name: Scenario(*parts) for name, parts in large.SCENARIOS.items()})

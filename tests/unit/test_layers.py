@@ -25,9 +25,9 @@ C_FLOORS = {
     2: "lock userlock journal nap slots",
     3: "alloc",
     4: "object refs reader token recover segment",
-    5: "value order",
+    5: "value order raw buffer",
     6: (
-        "names node pool table vector cell numbers raw adder mutex kinds check deque ring event sem waitq cond "
+        "names node pool table vector cell numbers adder mutex kinds check deque ring event sem waitq cond "
         "barrier tree span typed linked text opening"
     ),
 }
@@ -35,7 +35,7 @@ PYTHON_FLOORS = {
     0: "errors _binding _opening _version _ffi _types",
     1: "memory file_locks",
     3: "allocators",
-    4: "segments segment_kinds handles named allocations references offsets ndarrays",
+    4: "segments segment_kinds handles named allocations references offsets ndarrays dtypes",
     5: "regions xsi shareable_list shared_memory",
     6: (
         "containers sharing sync queues arrays sharedctypes deques sets sorted proxies singletons "
