@@ -14,7 +14,7 @@ __all__ = ["copyto", "dtype_of_text", "empty", "ndarray", "text_of_dtype"]
 
 
 def text_of_dtype(dtype: np.dtype[Any]) -> bytes | None:
-    """What a dtype can be made of again, in any process; None for one of Python objects, whose bytes mean nothing there."""
+    """What a dtype can be made of again, in any process; None for one of Python objects, whose bytes say nothing."""
     if dtype.hasobject or dtype.kind not in "biufcmMSUV":
         return None
     text = dtype.str

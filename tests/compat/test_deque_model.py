@@ -8,6 +8,8 @@ import pytest
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from memory_use import leaves_nothing
 
+pytestmark = pytest.mark.once
+
 VALUES = st.one_of(
     st.integers(-5, 5),
     st.none(),

@@ -6,6 +6,8 @@ import pytest
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from memory_use import leaves_nothing
 
+pytestmark = pytest.mark.once
+
 SIMPLE_KEYS = st.one_of(
     st.integers(-3, 12),
     st.sampled_from([True, False, 1.0, -0.0, 2.0, 0.5, 2**63, 2.0**63, -1, -2, 2**70, None, "", b"", ()]),

@@ -7,6 +7,8 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.once
+
 VALUES = st.one_of(st.integers(), st.text(max_size=30), st.none(), st.binary(max_size=20), st.integers(-3, 3))
 NUMBERS = st.integers(-(2**31), 2**31 - 1)
 PLACES = st.integers(-30, 30)

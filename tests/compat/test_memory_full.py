@@ -4,6 +4,8 @@ import pytest
 
 import mpshm
 
+pytestmark = pytest.mark.once
+
 MAX_SIZE = 4 << 20
 
 

@@ -6,6 +6,8 @@ import os
 import pytest
 from memory_use import leaves_nothing
 
+pytestmark = pytest.mark.once
+
 # The size of the long test; 10**6 in the stress runs.
 MANY = int(os.environ.get("MPSHM_TEST_MANY", "100000"))
 

@@ -8,6 +8,8 @@ from test_sorted_model import KINDS, machine
 
 import mpshm
 
+pytestmark = pytest.mark.once
+
 SPECS = [
     mpshm.NodePool,
     mpshm.NodePool(nodes_per_chunk=2),

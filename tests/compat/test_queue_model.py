@@ -10,6 +10,8 @@ from memory_use import leaves_nothing
 
 from mpshm import queues
 
+pytestmark = pytest.mark.once
+
 VALUES = st.one_of(
     st.integers(-5, 5),
     st.none(),

@@ -6,6 +6,8 @@ import pytest
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from memory_use import leaves_nothing
 
+pytestmark = pytest.mark.once
+
 KEYS = st.one_of(
     st.integers(-8, 8),
     st.none(),

@@ -10,6 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from mpshm import sorted as ordered
 
+pytestmark = pytest.mark.once
+
 NUMBERS = st.one_of(
     st.integers(-5, 30),
     st.integers(),

@@ -4,11 +4,14 @@ For n = 1, 2, ...: a fresh manager and fresh things; a child process arms the co
 operation; this process reaps it, recovers, and looks. It ends with the first n at which the operation lives.
 
     driver.py NAME [--first N] [--stride N] [--most N] [--recover]
+    driver.py --serve
 
 `--most` kills at so many points at most, spread over all of them from a random one on, which is printed.
 
 `--recover` kills the recovery: the operation's victim dies at a point, then a second child, which recovers it, dies at
 every point of that in turn. Prints the number of kills; an exit status other than 0 has its reason above it.
+
+`--serve` reads command lines, runs each in a child, and answers with its status, the length of its output, and that.
 """
 
 from __future__ import annotations
@@ -19,9 +22,12 @@ import gc
 import mmap
 import os
 import random
+import shlex
 import signal
 import sys
+import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -216,21 +222,50 @@ def kill_recovery(scenario: Scenario, first: int, stride: int) -> int:
         n += stride
 
 
-def main() -> None:
+def run(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", choices=sorted(SCENARIOS))
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--stride", type=int, default=1)
     parser.add_argument("--most", type=int, help="kills, of the operation itself")
     parser.add_argument("--recover", action="store_true")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if _binding.lib.mps_crash_arm(0) != 0:
         parser.error("needs the crash build: python build_ffi.py --variant crash --package-dir DIR; PYTHONPATH=DIR")
-    run = kill_recovery if args.recover else kill_everywhere
+    kill = kill_recovery if args.recover else kill_everywhere
     first, stride = (args.first, args.stride) if args.most is None else spread(SCENARIOS[args.name], args.most)
-    kills = run(SCENARIOS[args.name], first, stride)
-    print(f"{args.name}: {kills} kills")
+    kills = kill(SCENARIOS[args.name], first, stride)
+    print(f"{args.name}: {kills} kills", flush=True)
+
+
+def serve() -> None:
+    """Saves the many runs of a test run the start of an interpreter each."""
+    for line in sys.stdin:
+        with tempfile.TemporaryFile() as output:
+            pid = os.fork()
+            if pid == 0:
+                os.dup2(output.fileno(), 1)
+                os.dup2(output.fileno(), 2)
+                status = 1
+                try:
+                    run(shlex.split(line))
+                    status = 0
+                except SystemExit as error:
+                    status = 2 if error.code else 0
+                except BaseException:
+                    traceback.print_exc()
+                finally:
+                    sys.stdout.flush()
+                    sys.stderr.flush()
+                    os._exit(status)
+            _, how = os.waitpid(pid, 0)
+            output.seek(0)
+            text = output.read()
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(how)} {len(text)}\n")
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text)
+        sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":
-    main()
+    serve() if sys.argv[1:] == ["--serve"] else run(sys.argv[1:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from scenarios import SCENARIOS
 
 # At how many points of an operation: a run of all tests takes that many, spread, of the longer ones.
 # MPSHM_CRASH_ALL=1 takes all of them.
-MOST = () if os.environ.get("MPSHM_CRASH_ALL") else ("--most", "60")
+MOST = () if os.environ.get("MPSHM_CRASH_ALL") else ("--most", "20")
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -29,20 +30,31 @@ def crash_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def drive(crash_build: Path, *args: str) -> str:
-    """Run the driver in the crash build; its output, or its failure as ours."""
+@pytest.fixture(scope="module")
+def driver(crash_build: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The driver of this worker, in the crash build."""
     env = os.environ | {"PYTHONPATH": str(crash_build), "PYTHONHASHSEED": "0"}
-    command = [sys.executable, str(HERE / "driver.py"), *args]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=400, env=env)
-    assert done.returncode == 0, f"{' '.join(args)}\n{done.stdout}{done.stderr}"
-    return done.stdout
+    command = [sys.executable, str(HERE / "driver.py"), "--serve"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env) as process:
+        yield process
+        process.stdin.close()
+
+
+def drive(driver: subprocess.Popen[bytes], *args: str) -> str:
+    """Have the driver run a scenario; its output, or its failure as ours."""
+    driver.stdin.write((" ".join(args) + "\n").encode())
+    driver.stdin.flush()
+    status, length = map(int, driver.stdout.readline().split())
+    output = driver.stdout.read(length).decode(errors="replace")
+    assert status == 0, f"{' '.join(args)}: {status}\n{output}"
+    return output
 
 
 @pytest.mark.timeout(420)
 @pytest.mark.parametrize("name", sorted(SCENARIOS))
-def test_killed_at_every_point(crash_build: Path, name: str) -> None:
+def test_killed_at_every_point(driver: subprocess.Popen[bytes], name: str) -> None:
     """The operation happened wholly or not at all, everything is sound, nothing is lost, and nobody waits."""
-    assert "kills" in drive(crash_build, name, *MOST)
+    assert "kills" in drive(driver, name, *MOST)
 
 
 RECOVERED = [
@@ -78,6 +90,6 @@ RECOVERED = [
 
 @pytest.mark.timeout(420)
 @pytest.mark.parametrize("name", RECOVERED)
-def test_killed_while_recovering(crash_build: Path, name: str) -> None:
+def test_killed_while_recovering(driver: subprocess.Popen[bytes], name: str) -> None:
     """Whoever recovers may be killed, too: the next one finishes."""
-    assert "kills" in drive(crash_build, name, "--recover", *(("--most", "6") if MOST else ("--stride", "12")))
+    assert "kills" in drive(driver, name, "--recover", *(("--most", "4") if MOST else ("--stride", "12")))

@@ -12,6 +12,8 @@ import pytest
 import mpshm
 from mpshm import AnonymousSegment, BestFit, ManagedHeapMemory, NodePool, SequentialFit
 
+pytestmark = pytest.mark.once
+
 LONG = "a text that is too long for a word of its own "
 
 

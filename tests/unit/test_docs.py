@@ -14,6 +14,8 @@ import pytest
 
 import mpshm
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 

@@ -15,6 +15,8 @@ from every_class import CHANGES, INNER, MAKE, READS
 import mpshm
 from mpshm import ManagedMappedFile, _types
 
+pytestmark = pytest.mark.once
+
 HERE = Path(__file__).parent
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).resolve().parents[2]
 ROW = re.compile(r"^\| (?P<number>\d+b?) \|(?P<rest>.*)\| (?P<shown>[^|]+) \|$", re.MULTILINE)
 SHOWN = re.compile(r"`(?P<path>tests/[\w/.]+)(?:::(?P<name>\w+))?`(?: \((?P<example>\w+)\))?")

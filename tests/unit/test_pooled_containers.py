@@ -27,6 +27,8 @@ from mpshm import (
 )
 from mpshm.allocators import Pool, PoolStats, pool_for
 
+pytestmark = pytest.mark.once
+
 POOLS: list[type[Any]] = [
     NodePool,
     PrivateNodePool,

@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 import mpshm
 from mpshm import ManagedMappedFile, ManagedSharedMemory, _types
 
+pytestmark = pytest.mark.once
+
 MIB = 1 << 20
 
 # ---- what is no segment ----

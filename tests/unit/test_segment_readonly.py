@@ -15,6 +15,8 @@ import pytest
 import mpshm
 from mpshm import _types, arrays, sync
 
+pytestmark = pytest.mark.once
+
 READING = {"get": 1, "keys": 0, "values": 0, "items": 0, "copy": 0, "index": 1, "count": 1, "union": 0, "issubset": 1}
 
 
