@@ -8,7 +8,8 @@ from os import PathLike
 from types import GenericAlias, TracebackType
 from typing import Any, Generic, Protocol, SupportsIndex, TypeVar, final, overload, type_check_only
 
-from typing_extensions import Buffer as _AnyBuffer, Self, disjoint_base
+from typing_extensions import Buffer as _AnyBuffer
+from typing_extensions import Self, disjoint_base
 
 from .segments import Segment
 
