@@ -146,7 +146,7 @@ static PyObject *sink_take_buffer(PyObject *self, PyObject *buffer)
     if (s->now == NULL || view->obj == s->now->mark) {
         return PyBool_FromLong(s->now == NULL);
     }
-    if (view->len < MPY_BUFFER_MIN || !PyBuffer_IsContiguous(view, 'A')) {
+    if (!s->now->apart || view->len < MPY_BUFFER_MIN || !PyBuffer_IsContiguous(view, 'A')) {
         Py_RETURN_TRUE;
     }
     return store_apart(s->now, view) < 0 ? NULL : Py_NewRef(Py_False);
@@ -292,7 +292,7 @@ static int take_refs(PyObject *handles, mps_enc *enc, mpy_hold *hold)
     return mpy_hold_add(hold, array);
 }
 
-int mpy_pickle(mpy_handle *h, PyObject *obj, PyObject **pickle, mps_enc *enc, mpy_hold *hold)
+static int make_pickle(mpy_handle *h, PyObject *obj, bool apart, PyObject **pickle, mps_enc *enc, mpy_hold *hold)
 {
     mpy_state *state = h->state;
     PyObject *target = NULL;
@@ -302,7 +302,12 @@ int mpy_pickle(mpy_handle *h, PyObject *obj, PyObject **pickle, mps_enc *enc, mp
     }
     uint32_t kind = mps_load32(&mpy_object(h)->mortal.kind);
     bool once = kind - MPS_KIND_QUEUE <= MPS_KIND_SIMPLE_QUEUE - MPS_KIND_QUEUE;
-    pickling p = {.pickler = pickler, .container = h, .mark = state->inner_mark, .once = once, .next = state->pickling};
+    pickling p = {.pickler = pickler,
+                  .container = h,
+                  .mark = state->inner_mark,
+                  .apart = apart,
+                  .once = once,
+                  .next = state->pickling};
     state->pickling = &p;
     ((sink *)target)->now = &p;
     PyObject *done = PyObject_CallMethodOneArg(pickler, state->str_dump, obj);
@@ -338,11 +343,16 @@ int mpy_pickle(mpy_handle *h, PyObject *obj, PyObject **pickle, mps_enc *enc, mp
     return mpy_hold_add(hold, p.handles);
 }
 
+int mpy_pickle(mpy_handle *h, PyObject *obj, PyObject **pickle, mps_enc *enc, mpy_hold *hold)
+{
+    return make_pickle(h, obj, true, pickle, enc, hold);
+}
+
 PyObject *mpy_pickle_behind(mpy_handle *h, PyObject *obj, const void *head, size_t head_bytes, const void *body,
                             size_t body_bytes, mps_enc *enc, mpy_hold *hold)
 {
     PyObject *pickle = NULL;
-    if (mpy_pickle(h, obj, &pickle, enc, hold) < 0) {
+    if (make_pickle(h, obj, false, &pickle, enc, hold) < 0) {
         return NULL;
     }
     size_t nbytes = (size_t)PyBytes_GET_SIZE(pickle);
