@@ -17,6 +17,7 @@ typedef struct mpy_pickling {
     PyObject *pickler;
     mpy_handle *container; /* that it goes to */
     PyObject *mark;        /* of the buffers that stand for handles */
+    bool apart;            /* large buffers are stored apart: not those of keys, which are compared byte by byte */
     bool once;             /* it goes into a queue: it is loaded once, and everything else any number of times */
     PyObject *handles;     /* a list of those met so far, or NULL */
     struct mpy_pickling *next;
