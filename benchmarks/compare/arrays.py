@@ -16,8 +16,9 @@ from benchmarks.stores import Store
 BYTES = 100_000_000
 SMALL_N, SMALL_LENGTH = 100_000, 100
 FEW = 1000  # small arrays for those that take longer
+QUICK_WITH_SMALL = ["mpshm", "lmdb"]
 WITH_GET = ["Manager", "mpshm", "lmdb", "SharedArray", "shared_memory", "joblib"]
-OWN = ["Manager", "mpshm", "joblib"]  # whose gets are the caller's own and may be written to
+MAPPED_OWN = ["mpshm", "joblib"]  # whose gets may be written to, and are private only from then on
 SLOW = ["Manager", "joblib"]
 TO_SUM = ["mpshm", "lmdb", "SharedArray", "shared_memory"]
 
@@ -111,16 +112,7 @@ def cold(private: np.ndarray, rounds: int) -> Taken:
     return taken
 
 
-def ray_large(private: np.ndarray, fast: bool, store: Store) -> Taken:
-    put = functools.partial(store.put, "x", private)
-    return {
-        "put": stores.in_turns({"Ray": put}, 5 if fast else 15, 3)["Ray"],
-        "get": gets({"Ray": store}, 20 if fast else 100)["Ray"],
-    }
-
-
-def large(fast: bool) -> list[table.Row]:
-    private = np.random.default_rng(1).random(BYTES // 8)
+def large(private: np.ndarray, ray: dict[str, list[float]], fast: bool) -> list[table.Row]:
     with stores.opened(stores.installed(["memcpy", *WITH_GET])) as opened:
         acts = {name: functools.partial(store.put, "x", private) for name, store in opened.items()}
         slow_acts = {name: acts.pop(name) for name in SLOW if name in acts}
@@ -132,10 +124,10 @@ def large(fast: bool) -> list[table.Row]:
         there, viewed_there, first_there = stores.in_fork(read, opened, private, fast)
         viewed = views(opened["mpshm"], 20 if fast else 100)
         first, second = sums(only(opened, TO_SUM), private, 7 if fast else 15)
-        written = writes(only(opened, OWN), 3 if fast else 7)
+        written = writes(only(opened, MAPPED_OWN), 3 if fast else 7)
     fresh = cold(private, 3 if fast else 7)
-    if found := stores.in_ray(functools.partial(ray_large, private, fast)):
-        put["Ray"], got["Ray"] = found["put"], found["get"]
+    if ray:
+        put["Ray"], got["Ray"] = ray["large put"], ray["large get"]
     made = [
         stores.row("100 MB: put, warm", put, of_peers={"memcpy": stores.COPY_TIMES}),
         stores.row("100 MB: put, the manager's first (builtin: a copy)", fresh),
@@ -183,47 +175,57 @@ class Copies(Store):
         self.values[key] = value.copy()
 
 
-def small_of(arrays: list[np.ndarray], rounds: int, store: Store) -> tuple[list[float], list[float]]:
-    """Seconds of a put and of a get of each array, by the round."""
+def small_of(arrays: list[np.ndarray], rounds: int, store: Store) -> Taken:
+    """Seconds for one array: of a put under a new key, of one under a known key, and of a get."""
     n = len(arrays)
-    get = get_small if type(store).forget is Store.forget else get_and_forget
-    source = store.get if get is get_small else store
-    acts = {
-        "put": functools.partial(put_small, store.put, arrays),
-        "get": functools.partial(get, source, n),
-    }
-    taken = stores.in_turns(acts, rounds)
+    if type(store).forget is Store.forget:
+        get = functools.partial(get_small, store.get, n)
+    else:
+        get = functools.partial(get_and_forget, store, n)
+    taken = stores.in_turns({"put": functools.partial(put_small, store.put, arrays), "get": get}, 1 + rounds, 0)
     if not np.array_equal(store.get(n // 2), arrays[n // 2]):
         raise AssertionError("not what was put in")
     store.forget()
-    return [seconds / n for seconds in taken["put"]], [seconds / n for seconds in taken["get"]]
+    found = {"new": taken["put"][:1], "put": taken["put"][1:], "get": taken["get"][1:]}
+    return {what: [seconds / n for seconds in times] for what, times in found.items()}
 
 
-def ray_small(arrays: list[np.ndarray], rounds: int, store: Store) -> Taken:
-    put, got = small_of(arrays, rounds, store)
-    return {"put": put, "get": got}
+def small(arrays: list[np.ndarray], ray: dict[str, list[float]], fast: bool) -> list[table.Row]:
+    rounds = 3 if fast else 7
+    taken: dict[str, Taken] = {"new": {}, "put": {}, "get": {}}
 
+    def keep(name: str, found: Taken) -> None:
+        for what, times in found.items():
+            taken[what].setdefault(name, []).extend(times)
 
-def small(fast: bool) -> list[table.Row]:
-    values = np.random.default_rng(1).random((SMALL_N, SMALL_LENGTH))
-    arrays = [row.copy() for row in values]
-    rounds = 3 if fast else 9
-    put, got = {}, {}
-    put["builtin"], got["builtin"] = small_of(arrays, rounds, Copies())
-    for name in stores.installed(WITH_GET):
-        with stores.opened([name]) as opened:
-            few = arrays if name == "mpshm" else arrays[:FEW]
-            put[name], got[name] = small_of(few, rounds, opened[name])
-    if found := stores.in_ray(functools.partial(ray_small, arrays[:FEW], rounds)):
-        put["Ray"], got["Ray"] = found["put"], found["get"]
+    names = stores.installed(WITH_GET)
+    for _ in range(rounds):
+        keep("builtin", small_of(arrays, 2, Copies()))
+        for name in names:
+            with stores.opened([name]) as opened:
+                keep(name, small_of(arrays if name in QUICK_WITH_SMALL else arrays[:FEW], 2, opened[name]))
+    keep("Ray", {what: ray[what] for what in taken if what in ray})
+    what = f"{SMALL_N:,} arrays of {SMALL_LENGTH} numbers"
     return [
-        stores.row("100,000 arrays of 800 bytes: put of one", put, at_most=3e-6),
-        stores.row("100,000 arrays of 800 bytes: get of one", got, at_most=3e-6),
+        stores.row(f"{what}: put of one, new memory", taken["new"]),
+        stores.row(f"{what}: put of one, warm", taken["put"], at_most=3e-6),
+        stores.row(f"{what}: get of one", taken["get"], at_most=3e-6),
     ]
 
 
+def with_ray(private: np.ndarray, arrays: list[np.ndarray], fast: bool, store: Store) -> Taken:
+    found = small_of(arrays[:FEW], 3 if fast else 7, store)
+    put = functools.partial(store.put, "x", private)
+    found["large put"] = stores.in_turns({"Ray": put}, 5 if fast else 15, 3)["Ray"]
+    found["large get"] = gets({"Ray": store}, 20 if fast else 100)["Ray"]
+    return found
+
+
 def rows(fast: bool) -> list[table.Row]:
-    return large(fast) + small(fast)
+    private = np.random.default_rng(1).random(BYTES // 8)
+    arrays = [values.copy() for values in np.random.default_rng(2).random((SMALL_N, SMALL_LENGTH))]
+    ray = stores.in_ray(functools.partial(with_ray, private, arrays, fast)) or {}
+    return large(private, ray, fast) + small(arrays, ray, fast)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ NAMES = ["mpshm", "lmdb", "SharedArray", "shared_memory"]
 KIB, MIB = 1 << 10, 1 << 20
 SIZES = [KIB << shift for shift in range(0, 21, 2)]
 LARGEST_FAST = 64 * MIB
-TOGETHER = 4 * MIB  # bytes that are put and got in one go: a clock costs as much as a small array
-MOST = 500  # arrays in one go, also for those that take longer with small ones
+TOGETHER = MIB  # bytes that are put and got in one go: a clock costs as much as a small array
+MOST = 100  # arrays in one go, also for those that take longer with small ones
 
 Taken = dict[str, list[float]]
 
@@ -73,7 +73,7 @@ def rows(fast: bool) -> list[table.Row]:
         put: Taken = {"memcpy": []}
         got: Taken = {}
         for name in names:
-            rounds = (3 if fast else 7) if size >= 64 * MIB else (7 if fast else 15)
+            rounds = (3 if fast else 7) if size >= 64 * MIB else (15 if fast else 45)
             each_put, each_got = measure(name, values[: size // 8], rounds)
             put["memcpy"] += each_put.pop("memcpy")
             put |= each_put

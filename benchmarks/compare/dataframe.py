@@ -64,20 +64,6 @@ def put_and_get(
     return put, got
 
 
-def only_ray(value: Any, first: Callable[[Any], float], fast: bool, store: Store) -> tuple[Taken, Taken]:
-    return put_and_get(value, first, fast, {"Ray": store}, None)
-
-
-def measure(
-    value: Any, first: Callable[[Any], float], fast: bool, array: np.ndarray, more: dict[str, Callable[[], Store]]
-) -> tuple[Taken, Taken]:
-    with stores.opened(stores.installed(ANY_VALUE), more) as opened:
-        put, got = put_and_get(value, first, fast, opened, array)
-    if found := stores.in_ray(functools.partial(only_ray, value, first, fast)):
-        put, got = put | found[0], got | found[1]
-    return put, got
-
-
 def first_of_frame(frame: Any) -> float:
     return float(frame.iat[0, 0])
 
@@ -86,25 +72,45 @@ def first_of_table(arrow: Any) -> float:
     return float(arrow.column(0)[0].as_py())
 
 
-def rows(fast: bool) -> list[table.Row]:
-    array = np.random.default_rng(1).random(SHAPE)
+def tables(array: np.ndarray) -> dict[str, tuple[Any, Callable[[Any], float]]]:
+    """The array as each kind of table, and what reads the first number of that."""
     names = [f"column {number}" for number in range(SHAPE[1])]
-    made = []
+    made: dict[str, tuple[Any, Callable[[Any], float]]] = {}
     if stores.installed(["pandas"]):
         import pandas
 
-        frame = pandas.DataFrame(array.copy(), columns=names)
-        put, got = measure(frame, first_of_frame, fast, array, {})
-        made.append(stores.row("DataFrame of 10^6 x 10: put", put, of_peers={"memcpy": stores.COPY_TIMES}))
-        made.append(stores.row("DataFrame of 10^6 x 10: get and first element", got, at_most=200e-6))
-        del frame
+        made["DataFrame"] = pandas.DataFrame(array.copy(), columns=names), first_of_frame
     if stores.installed(["pyarrow"]):
         import pyarrow
 
-        arrow = pyarrow.table([pyarrow.array(column.copy()) for column in array.T], names=names)
-        put, got = measure(arrow, first_of_table, fast, array, {"Arrow file": ArrowFile})
-        made.append(stores.row("Arrow table of 10^6 x 10: put", put))
-        made.append(stores.row("Arrow table of 10^6 x 10: get and first element", got))
+        columns = [pyarrow.array(column.copy()) for column in array.T]
+        made["Arrow table"] = pyarrow.table(columns, names=names), first_of_table
+    return made
+
+
+def with_ray(
+    values: dict[str, tuple[Any, Callable[[Any], float]]], fast: bool, store: Store
+) -> dict[str, tuple[Taken, Taken]]:
+    return {kind: put_and_get(*value, fast, {"Ray": store}, None) for kind, value in values.items()}
+
+
+def rows(fast: bool) -> list[table.Row]:
+    array = np.random.default_rng(1).random(SHAPE)
+    values = tables(array)
+    if not values:
+        return []
+    ray = stores.in_ray(functools.partial(with_ray, values, fast)) or {}
+    names = stores.installed(ANY_VALUE)
+    made = []
+    for kind, (value, first) in values.items():
+        arrow = kind == "Arrow table"
+        with stores.opened(names, {"Arrow file": ArrowFile} if arrow else {}) as opened:
+            put, got = put_and_get(value, first, fast, opened, array)
+        ray_put, ray_got = ray.get(kind, ({}, {}))
+        what = f"{kind} of 10^6 x 10"
+        peers, limit = (None, None) if arrow else ({"memcpy": stores.COPY_TIMES}, 200e-6)
+        made.append(stores.row(f"{what}: put", put | ray_put, of_peers=peers))
+        made.append(stores.row(f"{what}: get and first element", got | ray_got, at_most=limit))
     return made
 
 
