@@ -22,6 +22,10 @@ NAMES = [
     "counter",
     "signal",
     "queue",
+    "arrays",
+    "arrays_curve",
+    "dataframe",
+    "pool_arrays",
     "wordcount",
     "startup",
     "memory",
@@ -32,7 +36,7 @@ NAMES = [
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; default: all")
-    parser.add_argument("--fast", action="store_true", help="fewer repetitions: less than five minutes")
+    parser.add_argument("--fast", action="store_true", help="fewer repetitions: less than eight minutes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows there")
     parser.add_argument("--strict", action="store_true", help="exit with status 1 if a target is missed")
     args = parser.parse_args()
