@@ -2,6 +2,7 @@
 
 #include "os.h"
 #include "racy.h"
+#include "twin.h"
 
 #define MUCH ((uint64_t)1 << 20) /* bytes from which on copying lets go of the GIL */
 #define PAGE_LOG2 12u
@@ -51,13 +52,27 @@ void *mps_buffer_map(mps_seg *seg, mps_off off, uint64_t *length)
 {
     mps_off data = 0;
     uint64_t nbytes = 0;
-    void *base = NULL;
-    if (mps_raw_data(seg, off, &data, &nbytes) != MPS_OK || nbytes == 0 || data % MPS_PAGE != 0 || seg->region.fd < 0 ||
-        seg->region.readonly || !mps_region_fd_is_ours(&seg->region)) {
+    mps_region *r = &seg->region;
+    if (mps_raw_data(seg, off, &data, &nbytes) != MPS_OK || nbytes == 0 || data % MPS_PAGE != 0) {
         return NULL;
     }
     *length = mps_round_up(nbytes, MPS_PAGE);
-    return mps_os_map_copy(seg->region.fd, data, *length, &base) == MPS_OK ? base : NULL;
+    void *base = mps_twin_take(r, data, *length);
+    if (base == NULL && r->fd >= 0 && !r->readonly && mps_region_fd_is_ours(r)) { /* lent already: once more */
+        base = mps_os_map_copy(r->fd, data, *length, &base) == MPS_OK ? base : NULL;
+    }
+    return base;
+}
+
+void mps_buffer_unmap(mps_seg *seg, void *base, uint64_t length)
+{
+    mps_region *r = &seg->region;
+    uintptr_t at = (uintptr_t)base, twin = (uintptr_t)r->twin;
+    if (twin != 0 && at >= twin && at - twin < r->reserve) {
+        mps_twin_give(r, at - twin, length);
+    } else {
+        mps_os_unmap(base, length);
+    }
 }
 
 bool mps_buffer_same(mps_seg *seg, mps_off a, mps_off b)

@@ -79,6 +79,8 @@ mps_status mps_os_map_at(int fd, uint64_t length, unsigned how, uint64_t address
 mps_status mps_os_map(int fd, uint64_t length, void **base);
 /* Pages of a file from `offset` on as they are now, to be written to: what is written stays in this process. MPS_E_NOMEM. */
 mps_status mps_os_map_copy(int fd, uint64_t offset, uint64_t length, void **base);
+/* Whether any page of such a mapping was written to; true where the system does not tell. */
+bool mps_os_written(const void *base, uint64_t length);
 void mps_os_unmap(void *base, uint64_t length);
 /* Gives whole pages of private memory back: they read as zero afterwards. */
 mps_status mps_os_discard(void *base, uint64_t length);

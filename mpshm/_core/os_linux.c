@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -138,6 +139,71 @@ mps_status mps_os_reserve(int fd, uint64_t off, uint64_t len)
         return MPS_OK;
     }
     return no_more_memory(errno) ? mps_fail_errno(MPS_E_FULL) : fail();
+}
+
+/* What the ioctl PAGEMAP_SCAN (Linux 6.7) takes and gives, from <linux/fs.h>, which may be older than the kernel. */
+typedef struct page_scan {
+    uint64_t size, flags, start, end, walk_end, found, n_found, most;
+    uint64_t inverted, all_of, any_of, tell;
+} page_scan;
+
+#define PAGE_SCAN _IOWR('f', 16, page_scan)
+enum { SCAN_FILE = 4, SCAN_THERE = 8, SCAN_SWAPPED = 16 };
+
+/* 1: there are pages that are not the file's any more; 0; -1: the kernel has no such call. */
+static int scan_pages(int fd, uint64_t start, uint64_t end)
+{
+    uint64_t region[3];
+    page_scan scan = {
+        .size = sizeof scan,
+        .start = start,
+        .end = end,
+        .found = (uint64_t)(uintptr_t)region,
+        .n_found = 1,
+        .most = 1,
+        .inverted = SCAN_FILE,
+        .all_of = SCAN_FILE,
+        .any_of = SCAN_THERE | SCAN_SWAPPED,
+        .tell = SCAN_THERE,
+    };
+    return ioctl(fd, PAGE_SCAN, &scan);
+}
+
+#define PAGE_THERE ((uint64_t)1 << 63)
+#define PAGE_SWAPPED ((uint64_t)1 << 62)
+#define PAGE_OF_FILE ((uint64_t)1 << 61)
+
+/* The same from the kernel's table, which has eight bytes for each page; 1 when it can't be read. */
+static int read_pages(int fd, uint64_t start, uint64_t end)
+{
+    uint64_t entries[512], left = (end - start) / MPS_PAGE, page = start / MPS_PAGE;
+    while (left > 0) {
+        uint64_t n = mps_min64(left, sizeof entries / sizeof entries[0]);
+        if (pread(fd, entries, (size_t)n * 8, (off_t)(page * 8)) != (ssize_t)(n * 8)) {
+            return 1;
+        }
+        for (uint64_t i = 0; i < n; i++) {
+            if ((entries[i] & PAGE_SWAPPED) != 0 || (entries[i] & (PAGE_THERE | PAGE_OF_FILE)) == PAGE_THERE) {
+                return 1;
+            }
+        }
+        page += n;
+        left -= n;
+    }
+    return 0;
+}
+
+bool mps_os_written(const void *base, uint64_t length)
+{
+    int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return true;
+    }
+    uint64_t start = (uint64_t)(uintptr_t)base;
+    int written = scan_pages(fd, start, start + length);
+    written = written < 0 ? read_pages(fd, start, start + length) : written;
+    (void)close(fd);
+    return written != 0;
 }
 
 mps_status mps_os_punch(int fd, uint64_t off, uint64_t len)

@@ -1,5 +1,6 @@
 #include "region.h"
 
+#include "twin.h"
 #include "os.h"
 
 mps_status mps_region_create(const char *label, uint64_t size, uint64_t reserve, mps_region *out)
@@ -68,6 +69,7 @@ void mps_region_close(mps_region *r)
     if (r->fd >= 0 || r->heap) {
         mps_os_unmap(r->base, r->reserve);
     }
+    mps_twin_close(r);
     if (r->fd >= 0 && mps_region_fd_is_ours(r)) {
         mps_os_close(r->fd);
     }

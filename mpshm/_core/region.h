@@ -27,6 +27,8 @@ typedef struct mps_region {
     bool heap;        /* private memory of ours */
     bool readonly;    /* must not be written to */
     uint64_t dev, ino;
+    uint8_t *twin; /* twin.h; both NULL until they are needed */
+    uint64_t *taken;
 } mps_region;
 
 /* A new memory file of size bytes (sparse: mps_region_commit gives it memory), mapped with room to reserve. */

@@ -1,7 +1,6 @@
 #include "buffers.h"
 
 #include "buffer.h"
-#include "os.h"
 #include "reader.h"
 
 /* Pages of this process's own, with the bytes of a buffer that has to stay as long as they do. */
@@ -100,7 +99,7 @@ PyObject *mpy_buffer_own(mpy_handle *h)
         PyTypeObject *type = h->state->pages_type;
         pages *p = (pages *)type->tp_alloc(type, 0);
         if (p == NULL) {
-            mps_os_unmap(base, length);
+            mps_buffer_unmap(h->seg, base, length);
             return NULL;
         }
         p->source = Py_NewRef((PyObject *)h);
@@ -262,7 +261,7 @@ static void pages_dealloc(PyObject *self)
     pages *p = (pages *)self;
     PyTypeObject *type = Py_TYPE(self);
     if (p->base != NULL) {
-        mps_os_unmap(p->base, p->length);
+        mps_buffer_unmap(mpy_handle_of(p->source)->seg, p->base, p->length);
     }
     Py_XDECREF(p->source);
     type->tp_free(self);

@@ -23,7 +23,7 @@ BINDING = PACKAGE / "_cpython"
 # the concept `table`.
 C_FLOORS = {
     0: "status base racy crash os",
-    1: "region",
+    1: "region twin",
     2: "lock userlock journal nap slots",
     3: "alloc",
     4: "object refs reader token recover segment",
