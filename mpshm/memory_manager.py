@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from multiprocessing import util
 from typing import Any
 
-from . import shared_memory
+from . import memory, shared_memory
 from .containers import List
 from .errors import MpshmError
 from .managers import BaseManager, State, _rebuild_manager
@@ -92,10 +92,12 @@ def _rebuild(
     return made
 
 
-def _unlink(names: List[str] | list[str], remove: Callable[[str], bool] = shared_memory.SharedMemory.remove) -> None:
+def _unlink(names: List[str] | list[str], remove: Callable[[Iterable[str]], None] = memory.remove_nameless) -> None:
     """Unlink all that is still there."""
+    found = []
     try:
         while names:
-            remove(names.pop())
-    except (MpshmError, ReferenceError):
+            found.append(names.pop())
+    except (MpshmError, ReferenceError, IndexError):
         pass  # the manager was shut down before
+    remove(found)

@@ -37,14 +37,45 @@ def _make_filename() -> str:
 
 
 class _View(Region):
-    """The mapping of a SharedMemory."""
+    """The mapping of a SharedMemory. It may outlive that, as long as there are views of it."""
 
-    __slots__ = ()
+    __slots__ = ("_nameless",)
 
-    def __init__(self, what: str, mode: str, fd: int, size: int) -> None:
+    def __init__(self, what: str, mode: str, fd: int, size: int, nameless: bool) -> None:
         self._what = what
         self._mode = mode
+        self._nameless = False
+        if size == 0:
+            raise ValueError(
+                f"cannot map {what}: it has no bytes any more. Another program has made it empty (ftruncate)"
+            )
         self._open(fd, 0, size, mode)
+        self._nameless = nameless
+
+    def length(self) -> int | None:
+        """Bytes of the file now; None if another thread has just closed this."""
+        try:
+            return os.lseek(self._fd, 0, os.SEEK_END)
+        except OSError:
+            return None
+
+    def end(self) -> None:
+        """Unmap it. Raises: BufferError while a view is in use."""
+        fd = os.dup(self._fd) if self._nameless and self._fd >= 0 else -1
+        try:
+            self._unmap()
+        except BufferError:
+            if fd >= 0:
+                os.close(fd)
+            raise
+        if fd >= 0:
+            memory.last_use(fd)
+
+    def __del__(self) -> None:
+        try:
+            self.end()
+        except (BufferError, OSError, AttributeError, TypeError):
+            pass
 
 
 class SharedMemory:
@@ -115,7 +146,7 @@ class SharedMemory:
     def _create(self, name: str | None, size: int, permissions: int) -> None:
         if name is not None:
             self._name = "/" + memory.check_name(name, f"shared memory {name!r}")
-            self._attach(memory.create_named(self.name, size, permissions, self._track, self._what), False)
+            self._made(memory.create_named(self.name, size, permissions, self._track, self._what), False)
             return
         while True:
             self._name = _make_filename()
@@ -127,7 +158,16 @@ class SharedMemory:
                 break
             except SegmentExistsError:
                 continue
-        self._attach(fd, self._track)
+        self._made(fd, self._track)
+
+    def _made(self, fd: int, nameless: bool) -> None:
+        """Map what was made just now; if that fails, nothing is left of it."""
+        self._file = memory.file_of(fd)
+        try:
+            self._attach(fd, nameless)
+        except BaseException:
+            memory.discard(self.name, self._file)
+            raise
 
     def _attach(self, fd: int, nameless: bool) -> None:
         """Map the file. Takes over the descriptor."""
@@ -136,8 +176,7 @@ class SharedMemory:
             if nameless and memory.is_marked(fd):
                 raise SegmentNotFoundError.because(f"cannot open {self._what}: it was unlinked just now", errno=2)
             size = self._wait_for_size(fd)
-            if self._mode == "r+":
-                self._fill(fd, size)
+            self._fill(fd, size)
             self._nameless = nameless
             self._file = memory.file_of(fd)
             self._map(fd)
@@ -162,14 +201,23 @@ class SharedMemory:
         return size
 
     def _fill(self, fd: int, size: int) -> None:
-        """See that there is memory behind what other programs have made: without, a use of it could kill."""
-        if os.fstat(fd).st_blocks * 512 < size:
-            memory.reserve(fd, 0, size, "attach to", self._what)
+        """See that there is memory behind what other programs have made: without, a use of it could kill, reading too.
+        (A reader that may not write it has to trust its maker.)"""
+        if os.fstat(fd).st_blocks * 512 >= size:
+            return
+        try:
+            fresh = file_locks.again(fd, os.O_RDWR)
+        except PermissionError:
+            return
+        try:
+            memory.reserve(fresh, 0, size, "attach to", self._what)
+        finally:
+            os.close(fresh)
 
     def _map(self, fd: int) -> None:
         with file_locks.settled(fd):
             size = os.fstat(fd).st_size
-            view = _View(self._what, self._mode, fd, size)
+            view = _View(self._what, self._mode, fd, size, self._nameless)
         self._now, self._size = (view, memoryview(view)), size
 
     def _failed(self, error: OSError, tried: str) -> None:
@@ -202,8 +250,9 @@ class SharedMemory:
     def size(self) -> int:
         """Bytes, exactly as many as were asked for. What any process's `resize` changes, is seen here at once."""
         now = self._now
-        if now is not None:
-            self._size = os.lseek(now[0]._fd, 0, os.SEEK_END)
+        length = None if now is None else now[0].length()
+        if length is not None:
+            self._size = length
         return self._size
 
     @property
@@ -211,9 +260,10 @@ class SharedMemory:
         """The memory; None after `close()`. It is as long as `size` at this moment: one taken before a `resize` goes
         on showing what it showed."""
         now = self._now
-        if now is None:
+        length = None if now is None else now[0].length()
+        if now is None or length is None:
             return None
-        if os.lseek(now[0]._fd, 0, os.SEEK_END) != now[0].size:
+        if length != now[0].size:
             return self._map_anew(now[0])
         return now[1]
 
@@ -270,29 +320,33 @@ class SharedMemory:
 
     def _shorten(self, view: _View, fd: int, before: int, size: int) -> None:
         """Make it shorter; nobody can map it meanwhile."""
-        keep = os.dup(view._fd)  # whose description says that the file is in use
+        # Once it is unmapped here, its description is in use by none but forked relatives.
+        keep = file_locks.again(view._fd, os.O_RDWR)
         try:
-            if any(older() is not None for older in self._older) or not self._unmap():
+            if any(older() is not None for older in self._older) or not self._unmap(False):
                 raise BufferError(self._too_short(before, size, "a view of it in this process"))
-            others = memory.mappers(fd)
+            others, hidden = memory.mappers(fd)
             by = f"the processes {others}" if others else "another process" if file_locks.users(keep) else ""
+            if hidden and not by and not self._nameless:
+                by = "a process of another user, whom its permissions let in,"
             if not by:
                 os.ftruncate(fd, size)
-            mapped = _View(self._what, self._mode, keep, before if by else size)
+            file_locks.hold(keep)
+            mapped = _View(self._what, self._mode, keep, before if by else size, self._nameless)
             self._now, self._size = (mapped, memoryview(mapped)), mapped.size
             if by:
                 raise BufferError(self._too_short(before, size, by))
         finally:
             os.close(keep)
 
-    def _unmap(self) -> bool:
+    def _unmap(self, for_good: bool) -> bool:
         """Unmap it here; False if a view is in use, and then nothing has changed."""
         if self._now is None:
             return True
         view, buf = self._now
         try:
             buf.release()
-            view._unmap()
+            view.end() if for_good else view._unmap()
         except BufferError:
             self._now = view, _shown(view, buf)
             return False
@@ -314,11 +368,8 @@ class SharedMemory:
         now = self._now
         self._older = tuple(older for older in self._older if older() is not None)
         if now is not None and not self._older:
-            self._size = os.lseek(now[0]._fd, 0, os.SEEK_END)
-            fd = os.dup(now[0]._fd) if self._nameless else -1
-            ended = self._unmap()
-            if fd >= 0:
-                memory.last_use(fd) if ended else os.close(fd)
+            self._size = now[0].length() or self._size
+            self._unmap(True)
         if self._now is not None or self._older:
             raise BufferError(
                 f"cannot close {self._what}: cannot close exported pointers exist, a slice or an array of its buf is "
@@ -374,15 +425,15 @@ class SharedMemory:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        # Views that are still in use keep their mapping, which goes with them.
+    def __exit__(self, exc_type: type[BaseException] | None, *exc_info: object) -> None:
         try:
             self.close()
-        except (BufferError, OSError, AttributeError, TypeError):
-            pass
+        except BufferError:
+            if exc_type is None:  # what went wrong in the block says more, and its traceback may be what has the views
+                raise
+
+    def __del__(self) -> None:
+        """Nothing: the mapping goes with the last of this object, its buf, and the views of that."""
 
 
 def _shown(view: _View, buf: memoryview) -> memoryview:
@@ -413,7 +464,12 @@ class ShareableList:
             size = Items.size_for(values)
             self._shm = SharedMemory(name, create=True, size=size)
             self._items = Items(self._shm)
-            self._items.fill(values)
+            try:
+                self._items.fill(values)
+            except BaseException:
+                self._shm.unlink()
+                self._shm.close()
+                raise
         else:
             self._shm = SharedMemory(name)
             self._items = Items(self._shm)
