@@ -5,8 +5,8 @@ maker is dead, by any death, the kernel closes the pipe, and the guard removes w
 the files' numbers and marks, so that nothing else goes, whatever has a name by then. It is no child of the maker's (who
 may wait for all children) and in no group of processes that is killed or interrupted together with it.
 
-Where there is no shell, or somebody has killed the guard, such files are removed by the next process that makes or looks
-for one: see `memory.sweep`.
+Where there is no shell, or somebody has killed the guard, such files are removed by the next process that makes one or
+looks for them: see `memory.sweep`.
 """
 
 from __future__ import annotations

@@ -269,7 +269,7 @@ def _unlink_all(
 
 
 def _at_exit() -> None:
-    """Registered when this module is imported, and so run after what the program registers later: it may still unlink."""
+    """Registered when this module is imported, and so run after what the program registers: that may still unlink."""
     util = sys.modules.get("multiprocessing.util")
     try:
         if util is not None:

@@ -55,9 +55,11 @@ class _View(Region):
     def length(self) -> int | None:
         """Bytes of the file now; None if another thread has just closed this."""
         try:
-            return os.lseek(self._fd, 0, os.SEEK_END)
-        except OSError:
+            return self._file_size()
+        except ValueError:
             return None
+        except OSError:  # a program that becomes a daemon has closed all descriptors: the mapping is still good
+            return self.size
 
     def end(self) -> None:
         """Unmap it. Raises: BufferError while a view is in use."""
@@ -269,8 +271,13 @@ class SharedMemory:
 
     def _map_anew(self, view: _View) -> memoryview | None:
         """Map it at its new size. What still has the old mapping's buffer, in any thread, keeps the old mapping."""
-        self._older = (*(older for older in self._older if older() is not None), ref(view))
-        self._map(view._fd)
+        try:
+            pin = memoryview(view)  # so that no other thread closes it meanwhile
+        except ValueError:
+            return None
+        with pin:
+            self._older = (*(older for older in self._older if older() is not None), ref(view))
+            self._map(view._fd)
         return None if self._now is None else self._now[1]
 
     def fileno(self) -> int:
@@ -306,22 +313,24 @@ class SharedMemory:
                 f"cannot resize {self._what}: it was opened with mode 'r'", advice="Open it with mode 'r+'"
             )
         try:
-            with file_locks.settled(view._fd, change=True) as fd:
+            with memoryview(view) as pin, file_locks.settled(view._fd, change=True) as fd:
                 before = os.fstat(fd).st_size
                 if nbytes > before:
                     memory.reserve(fd, before, nbytes - before, "resize", f"{self._what} to {nbytes} bytes")
                 elif nbytes < before:
-                    self._shorten(view, fd, before, nbytes)
+                    pin.release()
+                    self._shorten(fd, before, nbytes)
                     return
         except OSError as error:
             self._failed(error, "resize")
         if nbytes != before:
             self._map_anew(view)
 
-    def _shorten(self, view: _View, fd: int, before: int, size: int) -> None:
+    def _shorten(self, fd: int, before: int, size: int) -> None:
         """Make it shorter; nobody can map it meanwhile."""
+        self._opened("resize")
         # Once it is unmapped here, its description is in use by none but forked relatives.
-        keep = file_locks.again(view._fd, os.O_RDWR)
+        keep = file_locks.again(fd, os.O_RDWR)
         try:
             if any(older() is not None for older in self._older) or not self._unmap(False):
                 raise BufferError(self._too_short(before, size, "a view of it in this process"))
