@@ -63,7 +63,12 @@ class _View(Region):
 
     def end(self) -> None:
         """Unmap it. Raises: BufferError while a view is in use."""
-        fd = os.dup(self._fd) if self._nameless and self._fd >= 0 else -1
+        fd = -1
+        if self._nameless and self._fd >= 0:
+            try:
+                fd = os.dup(self._fd)
+            except OSError:
+                pass  # no descriptors are left: the memory is given back a little later
         try:
             self._unmap()
         except BufferError:

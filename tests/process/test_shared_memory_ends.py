@@ -481,10 +481,11 @@ def test_a_full_descriptor_table_is_an_error_and_leaves_nothing(unique_name):
                     made, outcome = make(), "made"
                 except (OSError, mpshm.MpshmError):
                     made, outcome = None, "refused"
+                if made is not None:
+                    made.close()
                 for fd in hogs[room:]:
                     os.close(fd)
                 if made is not None:
-                    made.close()
                     made.unlink()
                     made = None
                 outcomes.add(outcome)
