@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["forget", "watch"]
+__all__ = ["Address", "address", "forget", "tell", "watch"]
+
+Address = tuple[int, int, int]  # of a guard: process, descriptor and number of the pipe
 
 _SCRIPT = """: 'mpshm: removes what a process of it that was killed has left'
 exec 3<&0
@@ -27,7 +29,7 @@ exec 3<&0
         esac
     done
     for number in $files; do
-        find "$0" -maxdepth 1 -type f -inum "$number" -perm -3000 -delete
+        find "$0" -maxdepth 1 -type f -inum "$number" -perm -1000 -delete
     done
 ) <&3 3<&- >/dev/null 2>&1 &
 """
@@ -70,11 +72,16 @@ def _tell(pipe: tuple[int, ...], what: str, number: int) -> None:
         pass  # the guard was killed, and the pipe is full
 
 
-def watch(folder: str, number: int) -> None:
-    """Have the file of this number, which this process makes in a folder, removed when this process dies."""
+def _pipe(folder: str) -> tuple[int, ...]:
     pipe = _pipes.get(folder)
     if pipe is None:
         pipe = _pipes[folder] = _start(os.path.abspath(folder))  # noqa: PTH100 -- memory.py has no pathlib either
+    return pipe
+
+
+def watch(folder: str, number: int) -> None:
+    """Have the file of this number, which this process makes in a folder, removed when this process dies."""
+    pipe = _pipe(folder)
     if pipe:
         _tell(pipe, "made", number)
 
@@ -84,6 +91,31 @@ def forget(folder: str, number: int) -> None:
     pipe = _pipes.get(folder)
     if pipe:
         _tell(pipe, "gone", number)
+
+
+def address(folder: str) -> Address | None:
+    """Where other processes can tell this process's guard of a file; None if there can be none."""
+    pipe = _pipe(folder)
+    return (os.getpid(), pipe[1], os.fstat(pipe[1]).st_ino) if pipe else None
+
+
+def tell(where: Address, number: int) -> bool:
+    """Have a file of this process removed when another process dies, the one whose guard is there; False if that has
+    died already."""
+    pid, descriptor, pipe = where
+    try:
+        fd = os.open(f"/proc/{pid}/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        if os.fstat(fd).st_ino != pipe:
+            return False
+        os.write(fd, f"made {number}\n".encode())
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True
 
 
 def _forget_in_child() -> None:

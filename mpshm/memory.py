@@ -53,7 +53,7 @@ __all__ = [
     "new_name",
     "open_file",
     "refused",
-    "remove_nameless",
+    "remove_all",
     "reserve",
     "sweep",
     "unlink_named",
@@ -231,6 +231,7 @@ def _pin(name: str, fd: int, path: str | None) -> None:
 
 
 def _close(pin: Pin) -> None:
+    """Keep it no longer; it was removed."""
     os.close(pin.fd)
     if pin.path is not None:
         guards.forget(os.path.dirname(pin.path), pin.file[1])  # noqa: PTH120
@@ -323,10 +324,13 @@ def create_nameless(name: str, size: int, permissions: int, what: str) -> int:
     return fd
 
 
-def create_named(name: str, size: int, permissions: int, tracked: bool, what: str) -> int:
+def create_named(
+    name: str, size: int, permissions: int, tracked: bool, what: str, keeper: guards.Address | None = None
+) -> int:
     """Make memory that appears under its name whole, at its full size. Returns a descriptor.
 
-    Args: `tracked`, whether it is to go with this process.
+    Args: `tracked`, whether it is to go with this process; `keeper`, the guard of another process that it is to go with
+    (with this one if that has died).
     Raises: SegmentExistsError if the name is taken; SegmentFullError; SegmentPermissionError.
     """
     if "sweep" not in _once:
@@ -339,6 +343,10 @@ def create_named(name: str, size: int, permissions: int, tracked: bool, what: st
         fd = os.open(folder(), os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
         reserve(fd, 0, size, "create", what)
         own = -1
+        if keeper is not None:
+            os.fchmod(fd, stat.S_ISVTX)
+            tracked = not guards.tell(keeper, os.fstat(fd).st_ino)
+            permissions |= 0 if tracked else stat.S_ISVTX
         if tracked:
             own = again(fd, os.O_RDWR)
             be_live(own)
@@ -516,9 +524,16 @@ def unlink_nameless(name: str, fd: int, what: str) -> None:
     let_go(name, file_of(fd))
 
 
-def remove_nameless(names: Iterable[str]) -> None:
-    """Let nobody find any more what has these names. Looks through the processes once, however many names there are."""
+def remove_all(names: Iterable[str]) -> None:
+    """Let nobody find any more what has these names, which `new_name` has made up. Looks through the processes once,
+    however many names there are."""
     wanted = {_target(name): name for name in names}
+    for target, name in list(wanted.items()):
+        try:
+            unlink_named(name, None, target)
+            del wanted[target]
+        except MpshmError:
+            pass  # it is nameless, or not ours any more
     for pid in ("self", *filter(str.isdigit, _names("/proc"))):
         inside = f"/proc/{pid}/fd"
         for number in _names(inside) if wanted else ():
@@ -574,6 +589,7 @@ def unlink_named(name: str, file: File | None, what: str) -> None:
                 f"cannot unlink {what}: it was unlinked already, and other memory has its name", errno=2
             )
         os.unlink(path)
+        guards.forget(folder(), found[1])
     except OSError as error:
         raise (
             error

@@ -20,9 +20,11 @@ from .regions import Region
 from .shareable_list import Item, Items
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from typing_extensions import Self
+
+    from .guards import Address
 
 __all__ = ["ShareableList", "SharedMemory"]
 
@@ -114,6 +116,7 @@ class SharedMemory:
     _track = True
     _nameless = False
     _file: memory.File | None = None
+    _keeper: Address | None = None
 
     def __init__(
         self,
@@ -150,6 +153,14 @@ class SharedMemory:
                 raise
             self._create(name, nbytes, rights)
 
+    @classmethod
+    def _kept(cls, size: int, keeper: Address) -> Self:
+        """New memory without a name of its own that goes with another process: a manager's."""
+        made = cls.__new__(cls)
+        made._keeper = keeper
+        made.__init__(None, True, size, track=False)  # type: ignore[misc]
+        return made
+
     def _create(self, name: str | None, size: int, permissions: int) -> None:
         if name is not None:
             self._name = "/" + memory.check_name(name, f"shared memory {name!r}")
@@ -161,7 +172,7 @@ class SharedMemory:
                 if self._track:
                     fd = memory.create_nameless(self.name, size, permissions, self._what)
                 else:
-                    fd = memory.create_named(self.name, size, permissions, False, self._what)
+                    fd = memory.create_named(self.name, size, permissions, False, self._what, self._keeper)
                 break
             except SegmentExistsError:
                 continue
@@ -474,16 +485,7 @@ class ShareableList:
 
     def __init__(self, sequence: Iterable[Item] | None = None, *, name: str | None = None) -> None:
         if name is None or sequence is not None:
-            values = list(sequence or ())
-            size = Items.size_for(values)
-            self._shm = SharedMemory(name, create=True, size=size)
-            self._items = Items(self._shm)
-            try:
-                self._items.fill(values)
-            except BaseException:
-                self._shm.unlink()
-                self._shm.close()
-                raise
+            self._fill(list(sequence or ()), lambda size: SharedMemory(name, create=True, size=size))
         else:
             self._shm = SharedMemory(name)
             self._items = Items(self._shm)
@@ -492,6 +494,23 @@ class ShareableList:
             except BaseException:
                 self._shm.close()
                 raise
+
+    @classmethod
+    def _kept(cls, sequence: Iterable[Item] | None, keeper: Address) -> Self:
+        """A new list that goes with another process: a manager's."""
+        made = cls.__new__(cls)
+        made._fill(list(sequence or ()), lambda size: SharedMemory._kept(size, keeper))
+        return made
+
+    def _fill(self, values: list[Item], make: Callable[[int], SharedMemory]) -> None:
+        self._shm = make(Items.size_for(values))
+        self._items = Items(self._shm)
+        try:
+            self._items.fill(values)
+        except BaseException:
+            self._shm.unlink()
+            self._shm.close()
+            raise
 
     @property
     def shm(self) -> SharedMemory:

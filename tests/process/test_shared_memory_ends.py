@@ -65,6 +65,17 @@ def waiting(run=lambda: None, *args):
         os.waitpid(pid, 0)
 
 
+@contextmanager
+def waiting_for_nothing(run):
+    """A child, which is killed at the end."""
+    pid = forked(run)
+    try:
+        yield pid
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
 def soon(condition):
     """Whether it becomes true within seconds."""
     until = time.monotonic() + 20
@@ -626,6 +637,80 @@ def make_managers(queue):
     forgotten = SharedMemoryManager()
     forgotten.start()
     queue.put((shut, names_made(forgotten)))
+
+
+def make_and_end(manager, queue):
+    """In a worker: make memory by its parent's manager, and end."""
+    shm, items = manager.SharedMemory(100_000), manager.ShareableList(["a", 1])
+    shm.buf[99_999] = 7
+    items[0] = "b" * 5000
+    queue.put((shm.name, items.shm.name))
+
+
+def test_what_a_worker_makes_by_a_manager_outlives_the_worker(ctx):
+    """As with the standard library: it goes with the manager, and not with the worker that made it."""
+    queue = ctx.Queue()
+    with SharedMemoryManager() as manager:
+        process = ctx.Process(target=make_and_end, args=(manager, queue))
+        process.start()
+        process.join(SECONDS)
+        assert process.exitcode == 0
+        name, listed = queue.get(timeout=SECONDS)
+        shm, items = SharedMemory(name), ShareableList(name=listed)
+        assert (shm.size, shm.buf[99_999], items[0]) == (100_000, 7, "b" * 5000)
+    assert is_gone(name)
+    assert is_gone(listed)
+    assert not {name, listed} & {path.name for path in SHM.iterdir()}
+    assert shm.buf[99_999] == 7
+    shm.close()
+    items.shm.close()
+
+
+def test_a_killed_managers_memory_made_by_workers():
+    """It goes when the process that started the manager is killed, though the worker has long ended, or lives."""
+    queue = mpshm.get_context("fork").Queue()
+
+    def start():
+        manager = SharedMemoryManager()
+        manager.start()
+        in_child(make_and_end, manager, queue)
+        pid = forked(lambda: make_and_end(manager, queue) or time.sleep(SECONDS))
+        queue.put(pid)
+        time.sleep(SECONDS)
+
+    with waiting_for_nothing(start) as starter:
+        made = [queue.get(timeout=SECONDS) for _ in range(3)]
+        worker = next(one for one in made if isinstance(one, int))
+        names = [name for one in made if isinstance(one, tuple) for name in one]
+        assert len(names) == 4
+        assert not any(is_gone(name) for name in names)
+        os.kill(starter, signal.SIGKILL)
+    assert soon(lambda: all(is_gone(name) for name in names))
+    os.kill(worker, signal.SIGKILL)
+
+
+def test_a_worker_makes_memory_after_its_manager_was_killed():
+    """Then it goes with the worker."""
+    queue = mpshm.get_context("fork").Queue()
+
+    def start():
+        manager = SharedMemoryManager()
+        manager.start()
+        starter = os.getpid()
+
+        def worker():
+            while os.getppid() == starter:
+                time.sleep(0.002)
+            make_and_end(manager, queue)
+            time.sleep(0.1)
+            memory._at_exit()
+
+        forked(worker)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    assert ended(forked(start)) == signal.SIGKILL
+    names = queue.get(timeout=SECONDS)
+    assert soon(lambda: all(is_gone(name) for name in names))
 
 
 @pytest.mark.parametrize("end", ["exit", "garbage", "shutdown"])
