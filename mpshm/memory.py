@@ -271,9 +271,12 @@ def _unlink_all(
 
 def _at_exit() -> None:
     """Registered when this module is imported, and so run after what the program registers: that may still unlink."""
-    util = sys.modules.get("multiprocessing.util")
+    util, process = (sys.modules.get(f"multiprocessing.{name}") for name in ("util", "process"))
+    children = list(getattr(process, "_children", ()))
     try:
-        if util is not None:
+        if util is not None and all(
+            child._parent_pid == os.getpid() for child in children
+        ):  # not a forked one's parent's
             util._exit_function()  # waits for the children, who may need the memory; a second time it does nothing
     finally:
         _unlink_all()

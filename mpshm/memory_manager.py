@@ -24,8 +24,8 @@ class NotStartedError(AssertionError, ValueError):
 class SharedMemoryManager(BaseManager):
     """Makes SharedMemory and ShareableLists that are unlinked when it is shut down, or forgotten, where it was started.
 
-    Other processes attach to them by their names, or are handed the objects, or the manager, to make more: what they make
-    outlives them, and goes with the manager. If the process that started it is killed, nothing is left either.
+    Other processes attach to them by their names, or are handed the objects, or the manager, to make more. What they
+    make outlives them, and goes with the manager. If the process that started it is killed, nothing is left.
 
     Args: as BaseManager's. Source: `multiprocessing.managers.SharedMemoryManager`.
     """

@@ -733,6 +733,7 @@ def test_an_ended_managers_memory_is_found_by_nobody(end):
         os.read(go, 1)
 
     pid = forked(run)
+    os.close(write)
     names = os.read(read, 1000).decode().split()
     shm, items = SharedMemory(names[0]), ShareableList(name=names[1])
     os.write(going, b"x")
@@ -745,12 +746,14 @@ def test_an_ended_managers_memory_is_found_by_nobody(end):
     assert (shm.buf[0], len(items[0])) == (1, 5000)
     shm.close()
     items.shm.close()
-    for fd in (read, write, go, going):
+    for fd in (read, go, going):
         os.close(fd)
 
 
 def test_a_forked_child_does_not_end_its_parents_manager():
-    """A child that ends, or forgets the manager, takes nothing away."""
+    """A child that ends, or forgets the manager, takes nothing away, and leaves the parent's other children alone."""
+    other = mpshm.get_context("fork").Process(target=time.sleep, args=(SECONDS,), daemon=True)
+    other.start()
     with SharedMemoryManager() as manager:
         shm = manager.SharedMemory(10)
 
@@ -766,6 +769,9 @@ def test_a_forked_child_does_not_end_its_parents_manager():
         assert not is_gone(shm.name)
         shm.close()
     assert is_gone(shm.name)
+    assert other.is_alive()
+    other.kill()
+    other.join(SECONDS)
 
 
 def test_shutdown_of_many_that_are_gone_is_quick():
