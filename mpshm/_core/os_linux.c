@@ -131,10 +131,12 @@ static int allocate(int fd, int mode, off_t off, off_t len)
 }
 
 /* Asked before, because the kernel sends SIGXFSZ, which ends a process that does not ignore it. */
-static bool exceeds_file_limit(uint64_t end)
+static bool exceeds_file_limit(int fd, uint64_t end)
 {
     struct rlimit limit;
-    return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && end > limit.rlim_cur;
+    struct stat status;
+    return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && end > limit.rlim_cur &&
+           fstat(fd, &status) == 0 && end > (uint64_t)status.st_size;
 }
 
 mps_status mps_os_reserve(int fd, uint64_t off, uint64_t len)
@@ -142,7 +144,7 @@ mps_status mps_os_reserve(int fd, uint64_t off, uint64_t len)
     if (off > INT64_MAX || len > INT64_MAX - off) {
         return MPS_E_FULL;
     }
-    if (exceeds_file_limit(off + len)) {
+    if (exceeds_file_limit(fd, off + len)) {
         errno = EFBIG;
         return mps_fail_errno(MPS_E_FULL);
     }

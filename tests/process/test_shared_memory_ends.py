@@ -531,7 +531,12 @@ def test_a_limit_of_files_is_no_signal(unique_name):
     def run():
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
         shm = SharedMemory(name, create=True, size=1000)
+        with (SHM / f"{name}-sparse").open("wb") as file:
+            file.truncate(2 << 20)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+        with SharedMemory(f"{name}-sparse") as sparse:  # which is as long already
+            sparse.buf[-1] = 1
+            sparse.unlink()
         with pytest.raises(mpshm.SegmentFullError, match="File too large"):
             SharedMemory(create=True, size=2 << 20)
         with pytest.raises(mpshm.SegmentFullError, match="File too large"):

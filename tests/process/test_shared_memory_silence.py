@@ -66,13 +66,28 @@ s = SharedMemory(NAME, create=True, size=10)""",
 }
 
 
-@pytest.mark.parametrize("case", ENDS)
-def test_an_end_without_a_word(case, interpreter_env, unique_name):
+# These have an interpreter of their own; the others are modules of one program.
+ALONE = ("os.fork", "child", "thread", "unlinked-at-exit", "exit-code")
+START = """
+import atexit, os, sys, types
+import numpy, mpshm
+from mpshm import SharedMemory
+from mpshm.managers import SharedMemoryManager as Manager
+
+def run(case, code, name):
+    module = sys.modules[case] = types.ModuleType(case)
+    vars(module).update({**globals(), "NAME": name})
+    exec(code, vars(module))
+"""
+
+
+@pytest.mark.parametrize("cases", [tuple(case for case in ENDS if case not in ALONE), *((case,) for case in ALONE)])
+def test_an_end_without_a_word(cases, interpreter_env, unique_name):
     """Nothing on stderr, exit code 0, no file."""
-    name = unique_name()
-    code = "import atexit, os, sys\nimport numpy, mpshm\nfrom mpshm import SharedMemory\n"
-    code += f"from mpshm.managers import SharedMemoryManager as Manager\nNAME = {name!r}\n{ENDS[case]}\n"
-    command = [sys.executable, "-X", "dev", "-W", "error", "-W", "ignore:This process:DeprecationWarning", "-c", code]
+    names = [unique_name() for _ in cases]
+    calls = [f"run({case!r}, {ENDS[case]!r}, {name!r})" for case, name in zip(cases, names, strict=True)]
+    command = [sys.executable, "-X", "dev", "-W", "error", "-W", "ignore:This process:DeprecationWarning"]
+    command += ["-c", "\n".join([START, *calls])]
     done = subprocess.run(command, env=interpreter_env, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert not Path("/dev/shm", name).exists()
+    assert not set(names) & {path.name for path in Path("/dev/shm").iterdir()}
