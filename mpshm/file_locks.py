@@ -17,6 +17,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from weakref import WeakSet
 
 __all__ = ["LIVE", "Alone", "again", "be_live", "hold", "is_live", "resizing", "settled", "users"]
 
@@ -64,11 +65,15 @@ class Alone:
     """A lock on the content of a file, by a description of this object's own: it keeps threads and forked relatives
     apart as well."""
 
-    __slots__ = ("_fd", "_pid", "_threads")
+    __slots__ = ("__weakref__", "_fd", "_pid", "_threads")
 
     def __init__(self) -> None:
         self._fd = self._pid = -1
         self._threads = threading.Lock()
+        _all.add(self)
+
+    def _after_fork(self) -> None:
+        self._threads = threading.Lock()  # a thread that held it is not in the child
 
     def acquire(self, fd: int) -> None:
         """Be alone with the file behind this descriptor."""
@@ -91,6 +96,17 @@ class Alone:
     def __del__(self, close: Callable[[int], None] = os.close) -> None:
         if self._fd >= 0:
             close(self._fd)
+
+
+_all: WeakSet[Alone] = WeakSet()
+
+
+def _after_fork() -> None:
+    for one in _all:
+        one._after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def hold(fd: int) -> None:

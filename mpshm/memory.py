@@ -6,7 +6,7 @@ there as long as a process has it open; what is called its name is found by look
 Marks, and the locks of `file_locks`, tell every process what it has to know:
 
 - A file that is to go with its maker carries the mode bits `_MARK`: marked and not live, it is as good as removed, and
-  whoever meets it removes it.
+  whoever meets it removes it; a guard does if nobody else comes (`guards`).
 - A nameless file that was unlinked carries them as well: nobody finds it any more. When nobody uses it either, it gives
   its memory back, whoever still has a descriptor of it.
 """
@@ -16,12 +16,15 @@ Marks, and the locks of `file_locks`, tell every process what it has to know:
 
 from __future__ import annotations
 
+import atexit
+import errno
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 
-from . import _binding
+from . import _binding, guards
 from .errors import (
     MpshmError,
     SegmentExistsError,
@@ -40,6 +43,7 @@ __all__ = [
     "check_size",
     "create_named",
     "create_nameless",
+    "discard",
     "file_of",
     "folder",
     "is_marked",
@@ -49,6 +53,7 @@ __all__ = [
     "new_name",
     "open_file",
     "refused",
+    "remove_all",
     "reserve",
     "sweep",
     "unlink_named",
@@ -59,11 +64,14 @@ File = tuple[int, int]  # device, inode
 
 _MARK = stat.S_ISVTX | stat.S_ISGID  # no other program gives both to a file that nobody executes
 _RIGHTS = 0o666
+_OTHERS = 0o066  # rights of other users
 _NO_EXEC = 8  # MFD_NOEXEC_SEAL
+
+_NO_MEMORY_THERE = (errno.EISDIR, errno.ELOOP, errno.ENXIO)  # a folder, a link, a socket
 
 _LABEL = "mpshm-shm-"
 _FOUND_AFAR = re.compile(r"psm_([0-9a-f]{1,8})_[0-9a-f]{16}")  # what new_name() makes: the maker's pid is in it
-_LONGEST = 200  # bytes of a name
+_LONGEST = 255  # bytes of a name: the system's limit
 _LARGEST = 1 << 60
 _LOOKED_UP_FROM = 16 << 20  # bytes; for less nobody asks how much memory there is
 
@@ -85,7 +93,11 @@ def check_name(name: object, what: str) -> str:
         raise ValueError(f"embedded null character in {name!r}: give {what} a name without one")
     if not bare or "/" in bare or bare in (".", ".."):
         raise ValueError(f"{name!r} cannot name {what}: use letters, digits, '_', '-' and '.', and no '/'")
-    if len(os.fsencode(bare)) > _LONGEST:
+    try:
+        nbytes = len(os.fsencode(bare))
+    except UnicodeEncodeError:
+        raise ValueError(f"{name!r} cannot name {what}: the file system has no such characters") from None
+    if nbytes > _LONGEST:
         raise ValueError(f"{name!r} cannot name {what}: it has more than {_LONGEST} bytes, use a shorter one")
     return bare
 
@@ -127,19 +139,22 @@ def refused(error: OSError, tried: str, what: str, *, advice: str | None = None)
 # ---- others ----
 
 
-def mappers(fd: int) -> list[int]:
-    """Processes, as far as this user may look, that have the file mapped: those included that know nothing of locks."""
+def mappers(fd: int) -> tuple[list[int], bool]:
+    """Processes that have the file mapped, those included that know nothing of locks; and whether there may be others
+    that this user cannot look into."""
     status = os.fstat(fd)
     where = f" {os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x} {status.st_ino} "
-    found = []
+    found, hidden = [], False
     for pid in filter(str.isdigit, _names("/proc")):
         try:
             with open(f"/proc/{pid}/maps") as maps:
                 if where in maps.read():
                     found.append(int(pid))
+        except PermissionError:
+            hidden = True
         except OSError:
             continue
-    return found
+    return found, (hidden or os.geteuid() != 0) and status.st_mode & _OTHERS != 0
 
 
 # ---- memory ----
@@ -199,18 +214,27 @@ def _pin(name: str, fd: int, path: str | None) -> None:
     for key in list(_pins)[:8]:  # a few each time, in turn: what others have unlinked meanwhile
         pin = _pins.pop(key, None)
         if pin is not None and _is_gone(pin):
-            os.close(pin.fd)
+            _close(pin)
         elif pin is not None:
             _pins[key] = pin
     before = _pins.get(name)
     _pins[name] = Pin(fd, path)
     if before is not None:
-        os.close(before.fd)
+        _close(before)
     if _once.get("finalizer") != os.getpid():
         _once["finalizer"] = os.getpid()
-        from multiprocessing import util  # not before it is needed: it takes long to import
+        process = sys.modules.get("multiprocessing.process")
+        if process is not None and process.parent_process() is not None:  # which runs no functions of atexit
+            from multiprocessing import util
 
-        util.Finalize(None, _unlink_all, exitpriority=-100)  # after those of the program
+            util.Finalize(None, _unlink_all, exitpriority=-100)  # after those of the program
+
+
+def _close(pin: Pin) -> None:
+    """Keep it no longer; it was removed."""
+    os.close(pin.fd)
+    if pin.path is not None:
+        guards.forget(os.path.dirname(pin.path), pin.file[1])  # noqa: PTH120
 
 
 def _is_gone(pin: Pin) -> bool:
@@ -223,14 +247,14 @@ def let_go(name: str, file: File) -> None:
     pin = _pins.get(name)
     if pin is not None and pin.file == file:
         del _pins[name]
-        os.close(pin.fd)
+        _close(pin)
 
 
 def _unlink_all(
     pins: dict[str, Pin] = _pins,
     unlink: Callable[[str], None] = os.unlink,
     look: Callable[[str], os.stat_result] = os.stat,
-    close: Callable[[int], None] = os.close,
+    close: Callable[[Pin], None] = _close,
 ) -> None:
     """At the end of the process: what it made, and was to go with it, goes."""
     for name in list(pins):
@@ -242,7 +266,23 @@ def _unlink_all(
                     unlink(pin.path)
         except OSError:
             pass
-        close(pin.fd)
+        close(pin)
+
+
+def _at_exit() -> None:
+    """Registered when this module is imported, and so run after what the program registers: that may still unlink."""
+    util, process = (sys.modules.get(f"multiprocessing.{name}") for name in ("util", "process"))
+    children = list(getattr(process, "_children", ()))
+    try:
+        if util is not None and all(
+            child._parent_pid == os.getpid() for child in children
+        ):  # not a forked one's parent's
+            util._exit_function()  # waits for the children, who may need the memory; a second time it does nothing
+    finally:
+        _unlink_all()
+
+
+atexit.register(_at_exit)
 
 
 def _forget_in_child() -> None:
@@ -287,10 +327,13 @@ def create_nameless(name: str, size: int, permissions: int, what: str) -> int:
     return fd
 
 
-def create_named(name: str, size: int, permissions: int, tracked: bool, what: str) -> int:
+def create_named(
+    name: str, size: int, permissions: int, tracked: bool, what: str, keeper: guards.Address | None = None
+) -> int:
     """Make memory that appears under its name whole, at its full size. Returns a descriptor.
 
-    Args: `tracked`, whether it is to go with this process.
+    Args: `tracked`, whether it is to go with this process; `keeper`, the guard of another process that it is to go with
+    (with this one if that has died).
     Raises: SegmentExistsError if the name is taken; SegmentFullError; SegmentPermissionError.
     """
     if "sweep" not in _once:
@@ -303,17 +346,24 @@ def create_named(name: str, size: int, permissions: int, tracked: bool, what: st
         fd = os.open(folder(), os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
         reserve(fd, 0, size, "create", what)
         own = -1
+        if keeper is not None:
+            os.fchmod(fd, stat.S_ISVTX)
+            tracked = not guards.tell(keeper, os.fstat(fd).st_ino)
+            permissions |= 0 if tracked else stat.S_ISVTX
         if tracked:
             own = again(fd, os.O_RDWR)
             be_live(own)
         try:
             os.fchmod(fd, permissions | (_MARK if tracked else 0))
+            if tracked:
+                guards.watch(folder(), os.fstat(fd).st_ino)
             _link(fd, name, place)
             if tracked:
                 _pin(name, own, path)
         except BaseException:
             if own >= 0:
                 os.close(own)
+                guards.forget(folder(), os.fstat(fd).st_ino)
             raise
     except BaseException as error:
         if fd >= 0:
@@ -354,11 +404,13 @@ def open_file(name: str, writable: bool, what: str) -> tuple[int, bool]:
     except FileNotFoundError:
         return _open_nameless(name, flags, what), True
     except OSError as error:
-        raise refused(error, "open", what) from None
+        if error.errno in _NO_MEMORY_THERE:
+            raise _no_memory(path, what) from None
+        raise refused(error, "open", what, advice=_advice(error, writable)) from None
     try:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
-            raise refused(FileNotFoundError(2, os.strerror(2)), "open", what, advice=f"{path} is no shared memory")
+            raise _no_memory(path, what)
         if not _is_marked(status) or is_live(fd):
             return fd, False
     except BaseException:
@@ -369,12 +421,23 @@ def open_file(name: str, writable: bool, what: str) -> tuple[int, bool]:
     raise _not_found(what)
 
 
+def _no_memory(path: str, what: str) -> MpshmError:
+    return refused(FileNotFoundError(2, os.strerror(2)), "open", what, advice=f"{path} is no shared memory")
+
+
+def _advice(error: OSError, writable: bool) -> str | None:
+    if not isinstance(error, PermissionError):
+        return None
+    other = " Use mode='r' to read only, or" if writable else " To let others read it,"
+    return f"Its permissions do not allow it.{other} have its maker give it other ones (permissions=)"
+
+
 def _open_nameless(name: str, flags: int, what: str) -> int:
     for path in _places(name):
         try:
             fd = os.open(path, flags)
         except PermissionError as error:
-            raise refused(error, "open", what) from None
+            raise refused(error, "open", what, advice=_advice(error, flags & os.O_RDWR != 0)) from None
         except OSError:
             continue
         try:
@@ -464,6 +527,37 @@ def unlink_nameless(name: str, fd: int, what: str) -> None:
     let_go(name, file_of(fd))
 
 
+def remove_all(names: Iterable[str]) -> None:
+    """Let nobody find any more what has these names, which `new_name` has made up. Looks through the processes once,
+    however many names there are."""
+    wanted = {_target(name): name for name in names}
+    for target, name in list(wanted.items()):
+        try:
+            unlink_named(name, None, target)
+            del wanted[target]
+        except MpshmError:
+            pass  # it is nameless, or not ours any more
+    for pid in ("self", *filter(str.isdigit, _names("/proc"))):
+        inside = f"/proc/{pid}/fd"
+        for number in _names(inside) if wanted else ():
+            path = f"{inside}/{number}"
+            try:
+                target = os.readlink(path)
+                if target in wanted:
+                    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+                else:
+                    continue
+            except OSError:
+                continue
+            try:
+                if os.readlink(f"/proc/self/fd/{fd}") == target:
+                    unlink_nameless(wanted.pop(target), fd, target)
+            except (OSError, KeyError):
+                pass  # it was unlinked
+            finally:
+                last_use(fd)
+
+
 def last_use(fd: int) -> None:
     """End a use of nameless memory. Takes over the descriptor. Memory that was unlinked and that nobody else uses is
     given back now: its maker may still have a descriptor of it."""
@@ -498,6 +592,7 @@ def unlink_named(name: str, file: File | None, what: str) -> None:
                 f"cannot unlink {what}: it was unlinked already, and other memory has its name", errno=2
             )
         os.unlink(path)
+        guards.forget(folder(), found[1])
     except OSError as error:
         raise (
             error
@@ -505,6 +600,17 @@ def unlink_named(name: str, file: File | None, what: str) -> None:
             else refused(error, "unlink", what, advice="It is to be unlinked once, by its owner")
         ) from None
     let_go(name, found)
+
+
+def discard(name: str, file: File) -> None:
+    """Undo the making of a file that is of no use. Takes no descriptor: there may be none left."""
+    path = f"{folder()}/{name}"
+    try:
+        if file_of(path) == file:
+            os.unlink(path)
+    except OSError:
+        pass  # it is nameless
+    let_go(name, file)
 
 
 def _remove_if_dead(path: str) -> bool:

@@ -183,6 +183,13 @@ class Items:
             )
         return buf
 
+    def _whole(self, tried: str) -> memoryview:
+        """The memory, where a list may be. Raises: SegmentCorruptedError if somebody has cut it off."""
+        buf = self._buf(tried)
+        if len(buf) < _FIRST:
+            raise self._corrupted(f"{len(buf)} bytes are left of it")
+        return buf
+
     def _corrupted(self, why: str) -> SegmentCorruptedError:
         error = SegmentCorruptedError.because(f"the ShareableList {self._shm.name!r} is corrupted: {why}")
         assert isinstance(error, SegmentCorruptedError)
@@ -215,7 +222,7 @@ class Items:
     def _read(self, what: Callable[[memoryview], _R]) -> _R:
         """Read what no change falls into."""
         for _ in range(_TRIES):
-            buf = self._buf("get")
+            buf = self._whole("get")
             version = _at(buf, _VERSION)
             if version & 1:
                 time.sleep(0)
@@ -251,7 +258,7 @@ class Items:
 
     def _begin(self) -> memoryview:
         """Begin a change, alone."""
-        buf = self._buf("set")
+        buf = self._whole("set")
         _word.pack_into(buf, _VERSION, _at(buf, _VERSION) | 1)  # odd already if somebody was killed
         return buf
 
@@ -300,6 +307,8 @@ class Items:
         start, limit = _FIRST, root
         if need > limit - start:
             start = _at(buf, root + 8)
+            if start > len(buf):
+                raise IndexError(start)
             limit = max(start + need, len(buf) // 8 * 8)
             if limit > len(buf):
                 self._shm.resize(limit)

@@ -20,9 +20,11 @@ from .regions import Region
 from .shareable_list import Item, Items
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from typing_extensions import Self
+
+    from .guards import Address
 
 __all__ = ["ShareableList", "SharedMemory"]
 
@@ -37,14 +39,52 @@ def _make_filename() -> str:
 
 
 class _View(Region):
-    """The mapping of a SharedMemory."""
+    """The mapping of a SharedMemory. It may outlive that, as long as there are views of it."""
 
-    __slots__ = ()
+    __slots__ = ("_nameless",)
 
-    def __init__(self, what: str, mode: str, fd: int, size: int) -> None:
+    def __init__(self, what: str, mode: str, fd: int, size: int, nameless: bool) -> None:
         self._what = what
         self._mode = mode
+        self._nameless = False
+        if size == 0:
+            raise ValueError(
+                f"cannot map {what}: it has no bytes any more. Another program has made it empty (ftruncate)"
+            )
         self._open(fd, 0, size, mode)
+        self._nameless = nameless
+
+    def length(self) -> int | None:
+        """Bytes of the file now; None if another thread has just closed this."""
+        try:
+            return self._file_size()
+        except ValueError:
+            return None
+        except OSError:  # a program that becomes a daemon has closed all descriptors: the mapping is still good
+            return self.size
+
+    def end(self) -> None:
+        """Unmap it. Raises: BufferError while a view is in use."""
+        fd = -1
+        if self._nameless and self._fd >= 0:
+            try:
+                fd = os.dup(self._fd)
+            except OSError:
+                pass  # no descriptors are left: the memory is given back a little later
+        try:
+            self._unmap()
+        except BufferError:
+            if fd >= 0:
+                os.close(fd)
+            raise
+        if fd >= 0:
+            memory.last_use(fd)
+
+    def __del__(self) -> None:
+        try:
+            self.end()
+        except (BufferError, OSError, AttributeError, TypeError):
+            pass
 
 
 class SharedMemory:
@@ -76,6 +116,7 @@ class SharedMemory:
     _track = True
     _nameless = False
     _file: memory.File | None = None
+    _keeper: Address | None = None
 
     def __init__(
         self,
@@ -112,10 +153,18 @@ class SharedMemory:
                 raise
             self._create(name, nbytes, rights)
 
+    @classmethod
+    def _kept(cls, size: int, keeper: Address) -> Self:
+        """New memory without a name of its own that goes with another process: a manager's."""
+        made = cls.__new__(cls)
+        made._keeper = keeper
+        made.__init__(None, True, size, track=False)  # type: ignore[misc]
+        return made
+
     def _create(self, name: str | None, size: int, permissions: int) -> None:
         if name is not None:
             self._name = "/" + memory.check_name(name, f"shared memory {name!r}")
-            self._attach(memory.create_named(self.name, size, permissions, self._track, self._what), False)
+            self._made(memory.create_named(self.name, size, permissions, self._track, self._what), False)
             return
         while True:
             self._name = _make_filename()
@@ -123,11 +172,20 @@ class SharedMemory:
                 if self._track:
                     fd = memory.create_nameless(self.name, size, permissions, self._what)
                 else:
-                    fd = memory.create_named(self.name, size, permissions, False, self._what)
+                    fd = memory.create_named(self.name, size, permissions, False, self._what, self._keeper)
                 break
             except SegmentExistsError:
                 continue
-        self._attach(fd, self._track)
+        self._made(fd, self._track)
+
+    def _made(self, fd: int, nameless: bool) -> None:
+        """Map what was made just now; if that fails, nothing is left of it."""
+        self._file = memory.file_of(fd)
+        try:
+            self._attach(fd, nameless)
+        except BaseException:
+            memory.discard(self.name, self._file)
+            raise
 
     def _attach(self, fd: int, nameless: bool) -> None:
         """Map the file. Takes over the descriptor."""
@@ -136,8 +194,7 @@ class SharedMemory:
             if nameless and memory.is_marked(fd):
                 raise SegmentNotFoundError.because(f"cannot open {self._what}: it was unlinked just now", errno=2)
             size = self._wait_for_size(fd)
-            if self._mode == "r+":
-                self._fill(fd, size)
+            self._fill(fd, size)
             self._nameless = nameless
             self._file = memory.file_of(fd)
             self._map(fd)
@@ -162,14 +219,23 @@ class SharedMemory:
         return size
 
     def _fill(self, fd: int, size: int) -> None:
-        """See that there is memory behind what other programs have made: without, a use of it could kill."""
-        if os.fstat(fd).st_blocks * 512 < size:
-            memory.reserve(fd, 0, size, "attach to", self._what)
+        """See that there is memory behind what other programs have made: without, a use of it could kill, reading too.
+        (A reader that may not write it has to trust its maker.)"""
+        if os.fstat(fd).st_blocks * 512 >= size:
+            return
+        try:
+            fresh = file_locks.again(fd, os.O_RDWR)
+        except PermissionError:
+            return
+        try:
+            memory.reserve(fresh, 0, size, "attach to", self._what)
+        finally:
+            os.close(fresh)
 
     def _map(self, fd: int) -> None:
         with file_locks.settled(fd):
             size = os.fstat(fd).st_size
-            view = _View(self._what, self._mode, fd, size)
+            view = _View(self._what, self._mode, fd, size, self._nameless)
         self._now, self._size = (view, memoryview(view)), size
 
     def _failed(self, error: OSError, tried: str) -> None:
@@ -202,8 +268,9 @@ class SharedMemory:
     def size(self) -> int:
         """Bytes, exactly as many as were asked for. What any process's `resize` changes, is seen here at once."""
         now = self._now
-        if now is not None:
-            self._size = os.lseek(now[0]._fd, 0, os.SEEK_END)
+        length = None if now is None else now[0].length()
+        if length is not None:
+            self._size = length
         return self._size
 
     @property
@@ -211,16 +278,22 @@ class SharedMemory:
         """The memory; None after `close()`. It is as long as `size` at this moment: one taken before a `resize` goes
         on showing what it showed."""
         now = self._now
-        if now is None:
+        length = None if now is None else now[0].length()
+        if now is None or length is None:
             return None
-        if os.lseek(now[0]._fd, 0, os.SEEK_END) != now[0].size:
+        if length != now[0].size:
             return self._map_anew(now[0])
         return now[1]
 
     def _map_anew(self, view: _View) -> memoryview | None:
         """Map it at its new size. What still has the old mapping's buffer, in any thread, keeps the old mapping."""
-        self._older = (*(older for older in self._older if older() is not None), ref(view))
-        self._map(view._fd)
+        try:
+            pin = memoryview(view)  # so that no other thread closes it meanwhile
+        except ValueError:
+            return None
+        with pin:
+            self._older = (*(older for older in self._older if older() is not None), ref(view))
+            self._map(view._fd)
         return None if self._now is None else self._now[1]
 
     def fileno(self) -> int:
@@ -256,43 +329,49 @@ class SharedMemory:
                 f"cannot resize {self._what}: it was opened with mode 'r'", advice="Open it with mode 'r+'"
             )
         try:
-            with file_locks.settled(view._fd, change=True) as fd:
+            with memoryview(view) as pin, file_locks.settled(view._fd, change=True) as fd:
                 before = os.fstat(fd).st_size
                 if nbytes > before:
                     memory.reserve(fd, before, nbytes - before, "resize", f"{self._what} to {nbytes} bytes")
                 elif nbytes < before:
-                    self._shorten(view, fd, before, nbytes)
+                    pin.release()
+                    self._shorten(fd, before, nbytes)
                     return
         except OSError as error:
             self._failed(error, "resize")
         if nbytes != before:
             self._map_anew(view)
 
-    def _shorten(self, view: _View, fd: int, before: int, size: int) -> None:
+    def _shorten(self, fd: int, before: int, size: int) -> None:
         """Make it shorter; nobody can map it meanwhile."""
-        keep = os.dup(view._fd)  # whose description says that the file is in use
+        self._opened("resize")
+        # Once it is unmapped here, its description is in use by none but forked relatives.
+        keep = file_locks.again(fd, os.O_RDWR)
         try:
-            if any(older() is not None for older in self._older) or not self._unmap():
+            if any(older() is not None for older in self._older) or not self._unmap(False):
                 raise BufferError(self._too_short(before, size, "a view of it in this process"))
-            others = memory.mappers(fd)
+            others, hidden = memory.mappers(fd)
             by = f"the processes {others}" if others else "another process" if file_locks.users(keep) else ""
+            if hidden and not by and not self._nameless:
+                by = "a process of another user, whom its permissions let in,"
             if not by:
                 os.ftruncate(fd, size)
-            mapped = _View(self._what, self._mode, keep, before if by else size)
+            file_locks.hold(keep)
+            mapped = _View(self._what, self._mode, keep, before if by else size, self._nameless)
             self._now, self._size = (mapped, memoryview(mapped)), mapped.size
             if by:
                 raise BufferError(self._too_short(before, size, by))
         finally:
             os.close(keep)
 
-    def _unmap(self) -> bool:
+    def _unmap(self, for_good: bool) -> bool:
         """Unmap it here; False if a view is in use, and then nothing has changed."""
         if self._now is None:
             return True
         view, buf = self._now
         try:
             buf.release()
-            view._unmap()
+            view.end() if for_good else view._unmap()
         except BufferError:
             self._now = view, _shown(view, buf)
             return False
@@ -314,11 +393,8 @@ class SharedMemory:
         now = self._now
         self._older = tuple(older for older in self._older if older() is not None)
         if now is not None and not self._older:
-            self._size = os.lseek(now[0]._fd, 0, os.SEEK_END)
-            fd = os.dup(now[0]._fd) if self._nameless else -1
-            ended = self._unmap()
-            if fd >= 0:
-                memory.last_use(fd) if ended else os.close(fd)
+            self._size = now[0].length() or self._size
+            self._unmap(True)
         if self._now is not None or self._older:
             raise BufferError(
                 f"cannot close {self._what}: cannot close exported pointers exist, a slice or an array of its buf is "
@@ -374,15 +450,15 @@ class SharedMemory:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        # Views that are still in use keep their mapping, which goes with them.
+    def __exit__(self, exc_type: type[BaseException] | None, *exc_info: object) -> None:
         try:
             self.close()
-        except (BufferError, OSError, AttributeError, TypeError):
-            pass
+        except BufferError:
+            if exc_type is None:  # what went wrong in the block says more, and its traceback may be what has the views
+                raise
+
+    def __del__(self) -> None:
+        """Nothing: the mapping goes with the last of this object, its buf, and the views of that."""
 
 
 def _shown(view: _View, buf: memoryview) -> memoryview:
@@ -409,11 +485,7 @@ class ShareableList:
 
     def __init__(self, sequence: Iterable[Item] | None = None, *, name: str | None = None) -> None:
         if name is None or sequence is not None:
-            values = list(sequence or ())
-            size = Items.size_for(values)
-            self._shm = SharedMemory(name, create=True, size=size)
-            self._items = Items(self._shm)
-            self._items.fill(values)
+            self._fill(list(sequence or ()), lambda size: SharedMemory(name, create=True, size=size))
         else:
             self._shm = SharedMemory(name)
             self._items = Items(self._shm)
@@ -422,6 +494,23 @@ class ShareableList:
             except BaseException:
                 self._shm.close()
                 raise
+
+    @classmethod
+    def _kept(cls, sequence: Iterable[Item] | None, keeper: Address) -> Self:
+        """A new list that goes with another process: a manager's."""
+        made = cls.__new__(cls)
+        made._fill(list(sequence or ()), lambda size: SharedMemory._kept(size, keeper))
+        return made
+
+    def _fill(self, values: list[Item], make: Callable[[int], SharedMemory]) -> None:
+        self._shm = make(Items.size_for(values))
+        self._items = Items(self._shm)
+        try:
+            self._items.fill(values)
+        except BaseException:
+            self._shm.unlink()
+            self._shm.close()
+            raise
 
     @property
     def shm(self) -> SharedMemory:

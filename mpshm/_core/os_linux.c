@@ -16,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -130,10 +131,23 @@ static int allocate(int fd, int mode, off_t off, off_t len)
     return answer;
 }
 
+/* Asked before, because the kernel sends SIGXFSZ, which ends a process that does not ignore it. */
+static bool exceeds_file_limit(int fd, uint64_t end)
+{
+    struct rlimit limit;
+    struct stat status;
+    return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && end > limit.rlim_cur &&
+           fstat(fd, &status) == 0 && end > (uint64_t)status.st_size;
+}
+
 mps_status mps_os_reserve(int fd, uint64_t off, uint64_t len)
 {
     if (off > INT64_MAX || len > INT64_MAX - off) {
         return MPS_E_FULL;
+    }
+    if (exceeds_file_limit(fd, off + len)) {
+        errno = EFBIG;
+        return mps_fail_errno(MPS_E_FULL);
     }
     if (len == 0 || allocate(fd, 0, (off_t)off, (off_t)len) == 0) {
         return MPS_OK;

@@ -132,6 +132,13 @@ void mps_view_unmap(mps_view *view)
 
 /* ---- while it is mapped ---- */
 
+mps_status mps_view_file_size(const mps_view *view, uint64_t *size)
+{
+    off_t end = lseek(view->fd, 0, SEEK_END);
+    *size = end < 0 ? 0 : (uint64_t)end;
+    return end < 0 ? fail() : MPS_OK;
+}
+
 mps_status mps_view_flush(const mps_view *view, uint64_t offset, uint64_t n, bool wait)
 {
     if (offset > view->size || n > view->size - offset) {

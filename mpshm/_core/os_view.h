@@ -51,6 +51,9 @@ mps_status mps_view_map(int fd, uint64_t offset, uint64_t size, mps_access acces
 mps_status mps_view_attach(int shmid, mps_access access, uint64_t address, mps_view *out);
 void mps_view_unmap(mps_view *view);
 
+/* How long the file is now: asked by lseek(), which is the cheapest, and moves the descriptor's position. */
+mps_status mps_view_file_size(const mps_view *view, uint64_t *size);
+
 /* Writes a range's changes to where the memory lives; wait: until they are there. */
 mps_status mps_view_flush(const mps_view *view, uint64_t offset, uint64_t n, bool wait);
 /* Lets go of n bytes at one end, n < size; the pages that are needed no more are unmapped. */

@@ -168,6 +168,18 @@ static Py_ssize_t window_length(PyObject *self)
     return (Py_ssize_t)window_of(self)->view.size;
 }
 
+/* _file_size() -> int, asked with the GIL held: another thread cannot close the descriptor meanwhile */
+static PyObject *window_file_size(PyObject *self, PyObject *ignored)
+{
+    (void)ignored;
+    uint64_t size;
+    if (!is_up(window_of(self))) {
+        return NULL;
+    }
+    mps_status st = mps_view_file_size(&window_of(self)->view, &size);
+    return st == MPS_OK ? PyLong_FromUnsignedLongLong(size) : raise(st);
+}
+
 /* _flush(offset, n, wait) */
 static PyObject *window_flush(PyObject *self, PyObject *args)
 {
@@ -278,6 +290,7 @@ static PyMethodDef window_methods[] = {
     {"_map", window_map, METH_VARARGS, "Map a part of a file, or anonymous memory for fd -1."},
     {"_attach", window_attach, METH_VARARGS, "Map a System V segment."},
     {"_unmap", window_unmap, METH_NOARGS, "Unmap; BufferError while a buffer is out."},
+    {"_file_size", window_file_size, METH_NOARGS, "Bytes of the file now."},
     {"_flush", window_flush, METH_VARARGS, "Write a range's changes to the file."},
     {"_shrink", window_shrink, METH_VARARGS, "Let go of bytes at one end."},
     {"_advise", window_advise, METH_O, "Tell the system what is to come."},

@@ -5,7 +5,7 @@ import sys
 import time
 
 import mpshm
-from mpshm import SharedMemory
+from mpshm import SharedMemory, guards
 
 
 def write(shm, data):
@@ -41,7 +41,9 @@ def use_xsi(xsi):
 def main(what, *args):
     """As a program of its own: say on stdout what others need, then be there until killed or told to end."""
     if what == "make":
-        kwds = {"track": args[1] == "track"} if args[1:] else {}
+        kwds = {"track": args[1] != "keep"} if args[1:] else {}
+        if args[1:] == ("unguarded",):
+            guards.watch = lambda folder, number: None
         made = SharedMemory(args[0] or None, create=True, size=100_000, **kwds)
         made.buf[:4] = b"made"
         print(made.name, flush=True)

@@ -255,21 +255,21 @@ def test_an_attached_process_takes_nothing_away(interpreter_env, unique_name):
 
 
 def test_named_memory_of_a_killed_maker(interpreter_env, unique_name):
-    """It is as good as unlinked: nobody finds it, its name is free, and the next to look removes the file."""
+    """Without a guard it is as good as unlinked: nobody finds it, its name is free, and the next to look removes it."""
     name = unique_name()
-    with program(interpreter_env, "make", name) as (process, _):
+    with program(interpreter_env, "make", name, "unguarded") as (process, _):
         assert SharedMemory(name).size == 100_000
         kill(process)
     assert (SHM / name).exists()
     with pytest.raises(mpshm.SegmentNotFoundError):
         SharedMemory(name)
     assert not (SHM / name).exists()
-    with program(interpreter_env, "make", name) as (process, _):
+    with program(interpreter_env, "make", name, "unguarded") as (process, _):
         kill(process)
     with SharedMemory(name, create=True, size=5) as made:
         assert SharedMemory(name).size == 5
         made.unlink()
-    with program(interpreter_env, "make", name) as (process, _):
+    with program(interpreter_env, "make", name, "unguarded") as (process, _):
         kill(process)
     assert memory.sweep() >= 1
     assert not (SHM / name).exists()

@@ -35,7 +35,7 @@ C_FLOORS = {
 }
 PYTHON_FLOORS = {
     0: "errors _binding _opening _version _ffi _types",
-    1: "memory file_locks",
+    1: "memory file_locks guards",
     3: "allocators",
     4: "segments segment_kinds handles named allocations references offsets ndarrays dtypes",
     5: "regions xsi shareable_list shared_memory",
