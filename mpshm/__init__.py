@@ -192,7 +192,7 @@ _MODULES = frozenset(
 _OWN_MODULES = frozenset({"shared_memory", "sharedctypes"})
 
 # What brings ctypes or NumPy in -> the module that has it; loaded when asked for.
-_LATER = {"OffsetPtr": "offsets", "SharedArray": "ndarrays"}
+_LATER = {"OffsetPtr": "offsets", "SharedArray": "ndarrays", "asarray": "ndarrays", "ndarray": "ndarrays"}
 
 
 def __getattr__(name: str) -> object:

@@ -26,25 +26,37 @@ static void clear(mps_seg *seg, mps_door door, mps_off data, uint64_t nbytes)
     }
 }
 
-mps_status mps_raw_new_noted(mps_seg *seg, mps_door door, uint32_t kind, uint64_t nbytes, const void *note,
-                             uint64_t note_bytes, mps_off *off, uint64_t *serial)
+/* What a new object is to be. */
+typedef struct plan {
+    uint32_t kind;
+    uint32_t align_log2; /* 0: as nbytes has it */
+    bool zero;
+    uint64_t nbytes;
+    const void *note;
+    uint64_t note_bytes;
+} plan;
+
+static mps_status make(mps_seg *seg, mps_door door, const plan *p, mps_off *off, uint64_t *serial)
 {
+    uint64_t nbytes = p->nbytes, note_bytes = p->note_bytes;
     if (nbytes > MPS_RAW_MAX || note_bytes > MPS_RAW_NOTE_MAX) {
         return MPS_E_TOOLARGE;
     }
-    uint64_t layout = note_bytes << 8;
+    uint64_t layout = note_bytes << 8 | p->align_log2;
     uint64_t gap = alignment(nbytes, layout) - 16;
     uint64_t all = sizeof(mps_raw) + mps_round_up(note_bytes, 16) + gap + mps_round_up(nbytes, 8);
-    mps_status st = mps_object_new(seg, door, kind, all, off, serial);
+    mps_status st = mps_object_new(seg, door, p->kind, all, off, serial);
     if (st != MPS_OK) {
         return st;
     }
     mps_raw *raw = mps_region_at(&seg->region, *off);
     mps_store64(&raw->layout, layout);
     if (note_bytes > 0) {
-        mps_fresh_copy(raw + 1, note, note_bytes);
+        mps_fresh_copy(raw + 1, p->note, note_bytes);
     }
-    clear(seg, door, data_at(*off, nbytes, layout), nbytes);
+    if (p->zero) {
+        clear(seg, door, data_at(*off, nbytes, layout), nbytes);
+    }
     mps_store64_release(&raw->nbytes, nbytes);
     return MPS_OK;
 }
@@ -96,7 +108,14 @@ mps_status mps_raw_extend(mps_tx *tx, mps_off off, uint64_t nbytes, uint64_t wan
 
 mps_status mps_raw_new(mps_seg *seg, mps_door door, uint64_t nbytes, mps_off *off, uint64_t *serial)
 {
-    return mps_raw_new_noted(seg, door, MPS_KIND_RAW, nbytes, NULL, 0, off, serial);
+    return make(seg, door, &(plan){MPS_KIND_RAW, 0, true, nbytes, NULL, 0}, off, serial);
+}
+
+mps_status mps_raw_new_array(mps_seg *seg, mps_door door, uint64_t nbytes, bool zero, const void *note,
+                             uint64_t note_bytes, mps_off *off, uint64_t *serial)
+{
+    uint32_t log2 = (uint32_t)mps_log2(nbytes >= MPS_RAW_PAGED ? MPS_PAGE : MPS_CACHE_LINE);
+    return make(seg, door, &(plan){MPS_KIND_NDARRAY, log2, zero, nbytes, note, note_bytes}, off, serial);
 }
 
 mps_status mps_raw_note(mps_seg *seg, mps_off off, mps_off *note, uint64_t *nbytes)
@@ -117,6 +136,20 @@ mps_status mps_raw_data(mps_seg *seg, mps_off off, mps_off *data, uint64_t *nbyt
     }
     *data = data_at(off, *nbytes, layout);
     return mps_region_holds(&seg->region, *data, *nbytes) ? MPS_OK : MPS_E_CORRUPT;
+}
+
+mps_status mps_raw_flush(mps_seg *seg, mps_door door, mps_off off)
+{
+    mps_off data = 0;
+    uint64_t nbytes = 0;
+    mps_status st = mps_raw_data(seg, off, &data, &nbytes);
+    if (st != MPS_OK || !seg->persistent || seg->region.readonly || seg->region.fd < 0 || nbytes == 0) {
+        return st;
+    }
+    void *gil = mps_door_leave(door);
+    st = mps_os_sync_memory(mps_region_at(&seg->region, data), nbytes);
+    mps_door_enter(door, gil);
+    return st;
 }
 
 mps_status mps_raw_visit(mps_seg *seg, mps_off off, mps_visit *v)
