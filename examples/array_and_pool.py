@@ -1,4 +1,4 @@
-"""A pool fills parts of one array: a slice is sent as a reference, whatever its size, and so is what a worker returns."""
+"""A pool fills parts of one array: a slice is sent as a reference, whatever its size, and so is what comes back."""
 
 import numpy as np
 
