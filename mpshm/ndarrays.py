@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 
 import numpy as np
 
-from . import _types, dtypes, segments
+from . import _types, segments
 from .errors import SegmentCorruptedError, SegmentFullError
 from .named import Recipe, type_text
+from .ndarrays_dtypes import read, shareable, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -156,12 +157,12 @@ def _rebuild(
 
 
 def _note(dtype: np.dtype[Any], shape: _Shape, order: str) -> bytes:
-    return repr((dtypes.written(dtype), shape, order)).encode("ascii", "backslashreplace")
+    return repr((written(dtype), shape, order)).encode("ascii", "backslashreplace")
 
 
 def _described(memory: _types.NDArray) -> tuple[np.dtype[Any], _Shape, Literal["C", "F"]]:
     text, shape, order = literal_eval(memory._note.decode("ascii"))
-    dtype = dtypes.shareable(dtypes.read(text))
+    dtype = shareable(read(text))
     shape = tuple(map(index, shape))
     if order not in ("C", "F") or min(shape, default=0) < 0 or prod(shape) * dtype.itemsize > memory.nbytes:
         raise ValueError
@@ -241,7 +242,7 @@ def _new(segment: Segment, dtype: np.dtype[Any], shape: _Shape, order: str, zero
 
 def _make(segment: Segment, dtype: DTypeLike, shape: Any, order: object, fill: object) -> SharedArray:
     layout, sizes = _order(order), _sizes(shape)
-    form = _fixed(dtypes.shareable(np.dtype(dtype)), fill)
+    form = _fixed(shareable(np.dtype(dtype)), fill)
     while form.subdtype is not None:
         form, inner = form.subdtype
         sizes += inner
@@ -318,14 +319,14 @@ def asarray(
             raise TypeError("give a segment or a manager, not both")
         segment = manager._usable()
     layout = "K" if order is None else _order(order, "A", "K")
-    source, form = _plainly(obj, None if dtype is None else dtypes.shareable(np.dtype(dtype)))
+    source, form = _plainly(obj, None if dtype is None else shareable(np.dtype(dtype)))
     memory = _memory_under(source)
     if memory is not None and source.dtype == form:
         fits = layout in ("K", "A") or source.flags["F_CONTIGUOUS" if layout == "F" else "C_CONTIGUOUS"]
         if fits and (segment is None or memory._segment is segment):
             return obj if isinstance(obj, SharedArray) else source.view(SharedArray)
     home = segments.default_segment() if segment is None else segment
-    return _share(home, source, dtypes.shareable(form), layout)
+    return _share(home, source, shareable(form), layout)
 
 
 # ---- by name ----
@@ -338,7 +339,7 @@ def _dtype(wanted: Any) -> np.dtype[Any]:
     )
     if not known:
         raise TypeError(f"objects of the type {wanted!r} cannot be constructed in a segment")
-    return dtypes.shareable(np.dtype(wanted))
+    return shareable(np.dtype(wanted))
 
 
 def _is_of(found: np.dtype[Any], wanted: np.dtype[Any]) -> bool:

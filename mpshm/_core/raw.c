@@ -26,39 +26,47 @@ static void clear(mps_seg *seg, mps_door door, mps_off data, uint64_t nbytes)
     }
 }
 
-/* What a new object is to be. */
-typedef struct plan {
-    uint32_t kind;
-    uint32_t align_log2; /* 0: as nbytes has it */
-    bool zero;
-    uint64_t nbytes;
-    const void *note;
-    uint64_t note_bytes;
-} plan;
-
-static mps_status make(mps_seg *seg, mps_door door, const plan *p, mps_off *off, uint64_t *serial)
+mps_status mps_raw_new_blank(mps_seg *seg, mps_door door, uint32_t kind, uint64_t nbytes, unsigned log2,
+                             const void *note, uint64_t note_bytes, mps_off *off, uint64_t *serial)
 {
-    uint64_t nbytes = p->nbytes, note_bytes = p->note_bytes;
     if (nbytes > MPS_RAW_MAX || note_bytes > MPS_RAW_NOTE_MAX) {
         return MPS_E_TOOLARGE;
     }
-    uint64_t layout = note_bytes << 8 | p->align_log2;
+    uint64_t layout = note_bytes << 8 | log2;
     uint64_t gap = alignment(nbytes, layout) - 16;
     uint64_t all = sizeof(mps_raw) + mps_round_up(note_bytes, 16) + gap + mps_round_up(nbytes, 8);
-    mps_status st = mps_object_new(seg, door, p->kind, all, off, serial);
+    mps_status st = mps_object_new(seg, door, kind, all, off, serial);
     if (st != MPS_OK) {
         return st;
     }
     mps_raw *raw = mps_region_at(&seg->region, *off);
     mps_store64(&raw->layout, layout);
     if (note_bytes > 0) {
-        mps_fresh_copy(raw + 1, p->note, note_bytes);
-    }
-    if (p->zero) {
-        clear(seg, door, data_at(*off, nbytes, layout), nbytes);
+        mps_fresh_copy(raw + 1, note, note_bytes);
     }
     mps_store64_release(&raw->nbytes, nbytes);
     return MPS_OK;
+}
+
+mps_status mps_raw_new_noted(mps_seg *seg, mps_door door, uint32_t kind, uint64_t nbytes, const void *note,
+                             uint64_t note_bytes, mps_off *off, uint64_t *serial)
+{
+    mps_status st = mps_raw_new_blank(seg, door, kind, nbytes, 0, note, note_bytes, off, serial);
+    if (st == MPS_OK) {
+        clear(seg, door, data_at(*off, nbytes, note_bytes << 8), nbytes);
+    }
+    return st;
+}
+
+mps_status mps_raw_new_array(mps_seg *seg, mps_door door, uint64_t nbytes, bool zero, const void *note,
+                             uint64_t note_bytes, mps_off *off, uint64_t *serial)
+{
+    unsigned log2 = mps_log2(nbytes >= MPS_RAW_PAGED ? MPS_PAGE : MPS_CACHE_LINE);
+    mps_status st = mps_raw_new_blank(seg, door, MPS_KIND_NDARRAY, nbytes, log2, note, note_bytes, off, serial);
+    if (st == MPS_OK && zero) {
+        clear(seg, door, data_at(*off, nbytes, note_bytes << 8 | log2), nbytes);
+    }
+    return st;
 }
 
 /* What of a block may be data, for data that is aligned to a cache line. */
@@ -108,14 +116,7 @@ mps_status mps_raw_extend(mps_tx *tx, mps_off off, uint64_t nbytes, uint64_t wan
 
 mps_status mps_raw_new(mps_seg *seg, mps_door door, uint64_t nbytes, mps_off *off, uint64_t *serial)
 {
-    return make(seg, door, &(plan){MPS_KIND_RAW, 0, true, nbytes, NULL, 0}, off, serial);
-}
-
-mps_status mps_raw_new_array(mps_seg *seg, mps_door door, uint64_t nbytes, bool zero, const void *note,
-                             uint64_t note_bytes, mps_off *off, uint64_t *serial)
-{
-    uint32_t log2 = (uint32_t)mps_log2(nbytes >= MPS_RAW_PAGED ? MPS_PAGE : MPS_CACHE_LINE);
-    return make(seg, door, &(plan){MPS_KIND_NDARRAY, log2, zero, nbytes, note, note_bytes}, off, serial);
+    return mps_raw_new_noted(seg, door, MPS_KIND_RAW, nbytes, NULL, 0, off, serial);
 }
 
 mps_status mps_raw_note(mps_seg *seg, mps_off off, mps_off *note, uint64_t *nbytes)

@@ -7,7 +7,7 @@
  * data, else of 16. The note is what the maker wants to say of the data, such as an array's type and shape; it never changes. The data of an
  * array (MPS_KIND_NDARRAY) is aligned to MPS_CACHE_LINE, and from MPS_RAW_PAGED bytes on to MPS_PAGE.
  *
- * Invariant: nbytes is set when the bytes are zero (an array's maker may put that off, and fill them all) and before anybody else can know
+ * Invariant: nbytes is set before anybody else can know
  * of the object; until then it is 0. Of an allocation it changes when that is made longer or shorter in place; its alignment is never 0.
  *
  * An allocation is an object of MPS_KIND_RAW with MPS_RAW_OWNED in its flags: the segment itself counts one reference on it, from
@@ -52,7 +52,13 @@ mps_status mps_raw_new(mps_seg *seg, mps_door door, uint64_t nbytes, mps_off *of
 mps_status mps_raw_make(mps_tx *tx, uint64_t nbytes, mps_off *off);
 /* Makes the data of one with MPS_CACHE_LINE bytes or more longer where it is: MPS_E_NOTFOUND when the neighbour is taken. */
 mps_status mps_raw_extend(mps_tx *tx, mps_off off, uint64_t nbytes, uint64_t wanted);
-/* A new array of this process, with a note. zero: whether its bytes are zero; else they are undefined, and the caller's to fill. */
+/* The same with a note, of MPS_KIND_RAW or MPS_KIND_NDARRAY. */
+mps_status mps_raw_new_noted(mps_seg *seg, mps_door door, uint32_t kind, uint64_t nbytes, const void *note,
+                             uint64_t note_bytes, mps_off *off, uint64_t *serial);
+/* The same of any kind that begins with an mps_raw, its data not cleared, and aligned to 1 << log2 bytes (0: as the others'). */
+mps_status mps_raw_new_blank(mps_seg *seg, mps_door door, uint32_t kind, uint64_t nbytes, unsigned log2,
+                             const void *note, uint64_t note_bytes, mps_off *off, uint64_t *serial);
+/* A new array of this process. zero: whether its bytes are zero; else they are undefined, and the caller's to fill. */
 mps_status mps_raw_new_array(mps_seg *seg, mps_door door, uint64_t nbytes, bool zero, const void *note,
                              uint64_t note_bytes, mps_off *off, uint64_t *serial);
 /* Where the data of such an object is, and how long: MPS_E_CORRUPT when it can't lie inside the segment. */

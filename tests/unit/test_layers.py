@@ -35,7 +35,7 @@ PYTHON_FLOORS = {
     0: "errors _binding _opening _version _ffi _types",
     1: "memory file_locks",
     3: "allocators",
-    4: "segments segment_kinds handles named allocations references offsets dtypes ndarrays",
+    4: "segments segment_kinds handles named allocations references offsets ndarrays",
     5: "regions xsi shareable_list shared_memory",
     6: (
         "containers sharing sync queues arrays sharedctypes deques sets sorted proxies singletons "
