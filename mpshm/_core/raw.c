@@ -58,17 +58,6 @@ mps_status mps_raw_new_noted(mps_seg *seg, mps_door door, uint32_t kind, uint64_
     return st;
 }
 
-mps_status mps_raw_new_array(mps_seg *seg, mps_door door, uint64_t nbytes, bool zero, const void *note,
-                             uint64_t note_bytes, mps_off *off, uint64_t *serial)
-{
-    unsigned log2 = mps_log2(nbytes >= MPS_RAW_PAGED ? MPS_PAGE : MPS_CACHE_LINE);
-    mps_status st = mps_raw_new_blank(seg, door, MPS_KIND_NDARRAY, nbytes, log2, note, note_bytes, off, serial);
-    if (st == MPS_OK && zero) {
-        clear(seg, door, data_at(*off, nbytes, note_bytes << 8 | log2), nbytes);
-    }
-    return st;
-}
-
 /* What of a block may be data, for data that is aligned to a cache line. */
 static uint64_t fits(mps_seg *seg, mps_off off)
 {
@@ -137,6 +126,17 @@ mps_status mps_raw_data(mps_seg *seg, mps_off off, mps_off *data, uint64_t *nbyt
     }
     *data = data_at(off, *nbytes, layout);
     return mps_region_holds(&seg->region, *data, *nbytes) ? MPS_OK : MPS_E_CORRUPT;
+}
+
+mps_status mps_raw_new_array(mps_seg *seg, mps_door door, uint64_t nbytes, bool zero, const void *note,
+                             uint64_t note_bytes, mps_off *off, uint64_t *serial)
+{
+    unsigned log2 = mps_log2(nbytes >= MPS_RAW_PAGED ? MPS_PAGE : MPS_CACHE_LINE);
+    mps_status st = mps_raw_new_blank(seg, door, MPS_KIND_NDARRAY, nbytes, log2, note, note_bytes, off, serial);
+    if (st == MPS_OK && zero) {
+        clear(seg, door, data_at(*off, nbytes, note_bytes << 8 | log2), nbytes);
+    }
+    return st;
 }
 
 mps_status mps_raw_flush(mps_seg *seg, mps_door door, mps_off off)
