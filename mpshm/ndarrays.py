@@ -65,7 +65,8 @@ class SharedArray(np.ndarray[Any, Any]):
     __array_priority__ = -100.0
 
     def __new__(cls, shape: _ShapeLike, dtype: DTypeLike = float, order: str = "C", fill: object = None) -> SharedArray:
-        return _make(segments.default_segment(), dtype, shape, order, fill)
+        made = _make(segments.default_segment(), dtype, shape, order, fill)
+        return made if cls is SharedArray else made.view(cls)
 
     @property
     def _memory(self) -> _types.NDArray | None:
@@ -95,6 +96,8 @@ class SharedArray(np.ndarray[Any, Any]):
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = _SCALARS) -> Any:
         if array is self:
             return array
+        if array.base is not None and _memory_under(array) is not None:  # a view, as squeeze() makes one
+            return array.view(type(self))
         plain = array.view(np.ndarray)
         return plain[()] if return_scalar and plain.ndim == 0 else plain
 
@@ -310,14 +313,16 @@ def asarray(
     process's default segment.
     Returns: `obj` itself if it is a SharedArray of that dtype, order and segment; a view on the same memory if it is
     an ordinary array on such memory; else a new array, into which `obj` is copied once.
-    Raises: TypeError for a dtype that cannot be shared, or both a segment and a manager; what NumPy raises for `obj`;
-    SegmentFullError.
+    Raises: TypeError for a dtype that cannot be shared, what is no segment, or both a segment and a manager; what NumPy
+    raises for `obj`; SegmentFullError.
     Source: `numpy.asarray`.
     """
     if manager is not None:
         if segment is not None:
             raise TypeError("give a segment or a manager, not both")
         segment = manager._usable()
+    elif segment is not None and not isinstance(segment, segments.Segment):
+        raise TypeError(f"segment must be a segment, not {type(segment).__name__}")
     layout = "K" if order is None else _order(order, "A", "K")
     source, form = _plainly(obj, None if dtype is None else shareable(np.dtype(dtype)))
     memory = _memory_under(source)

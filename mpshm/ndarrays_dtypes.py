@@ -77,7 +77,10 @@ def written(dtype: np.dtype[Any]) -> Any:
 def read(text: Any) -> np.dtype[Any]:
     """The dtype that `written` said. Raises: TypeError, ValueError, KeyError for what makes no sense."""
     if isinstance(text, str):
-        return np.dtype(text)
+        plain = np.dtype(text)
+        if plain.str != text:
+            raise ValueError(f"{text!r} is not how a dtype is written")
+        return plain
     if isinstance(text, tuple):
         base, shape = text
         return np.dtype((read(base), tuple(map(index, shape))))

@@ -6,6 +6,7 @@ import gc
 import mmap
 import operator
 import pickle
+import random
 import subprocess
 import sys
 
@@ -236,6 +237,8 @@ def test_what_is_like_an_array(manager):
         share([[1, 2], [3]])
     with pytest.raises(ValueError, match="order must be one of"):
         share([1], order="X")
+    with pytest.raises(TypeError, match="segment must be a segment, not SyncManager"):
+        share([1], segment=manager)
     with pytest.raises(TypeError, match="a segment or a manager"):
         share([1], segment=manager.segment, manager=manager)
 
@@ -270,6 +273,10 @@ VIEWS = {
     "reshaped": lambda a, r: a.reshape(2, 2, 6),
     "flat": lambda a, r: a.ravel(),
     "new axis": lambda a, r: a[:, None],
+    "squeezed": lambda a, r: a[:, None].squeeze(),
+    "more axes": lambda a, r: np.expand_dims(np.atleast_3d(a), 0),
+    "split": lambda a, r: np.array_split(a, 3, axis=1)[1],
+    "moved axes": lambda a, r: np.moveaxis(a.reshape(2, 2, 6), 0, 2),
     "one row": lambda a, r: a[2],
     "0-d": lambda a, r: a[2, 3, ...],
     "nothing": lambda a, r: a[2:2],
@@ -306,6 +313,30 @@ def test_views_travel_as_they_are(manager, name, protocol):
     del array, view
     gc.collect()
     assert there.tolist() == text
+
+
+def test_views_of_views(manager):
+    """However a view came about, its pickle is the same view: random chains of slices, turns and reshapes."""
+    choose = random.Random(20240715)
+    steps = (
+        lambda a: a[tuple(slice(choose.randrange(2), size, choose.choice((1, 1, 2))) for size in a.shape)],
+        lambda a: a[tuple(slice(None, None, choose.choice((-1, 1, -2))) for _ in a.shape)],
+        lambda a: a.transpose(choose.sample(range(a.ndim), a.ndim)),
+        lambda a: a[..., None],
+        lambda a: a.squeeze(),
+        lambda a: a[choose.randrange(len(a))] if a.ndim and len(a) else a,
+        lambda a: a.view("2i2") if a.dtype == "i4" else a,
+    )  # fmt: skip
+    whole = manager.ndarray((5, 4, 6), "i4", choose.choice("CF"), np.arange(120).reshape(5, 4, 6))
+    for _ in range(300):
+        view = whole
+        for step in choose.choices(steps, k=choose.randrange(1, 6)):
+            made = step(view)
+            view = made if isinstance(made, np.ndarray) else view  # and no number
+        there = pickle.loads(pickle.dumps(view))
+        assert (there.shape, there.dtype) == (view.shape, view.dtype) and there.tolist() == view.tolist()
+        assert isinstance(there, mpshm.SharedArray) and there.segment is manager.segment
+        assert not view.size or (address(there), there.strides) == (address(view), view.strides)
 
 
 def test_read_only_views_stay_so(manager):
