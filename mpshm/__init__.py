@@ -31,6 +31,7 @@ from multiprocessing import (
     set_forkserver_preload,
     set_start_method,
 )
+from typing import TYPE_CHECKING
 
 from . import _binding as _binding  # first: it loads _types
 from . import context, managers
@@ -74,6 +75,12 @@ from .strings import String
 from .sync import Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, Semaphore
 from .vectors import Vector
 from .xsi import XSISharedMemory, xsi_key
+
+if TYPE_CHECKING:
+    from .ndarrays import SharedArray as SharedArray
+    from .ndarrays import asarray as asarray
+    from .ndarrays import ndarray as ndarray
+    from .offsets import OffsetPtr as OffsetPtr
 
 Array = context.default.Array
 Manager = context.default.Manager
@@ -192,7 +199,7 @@ _MODULES = frozenset(
 _OWN_MODULES = frozenset({"shared_memory", "sharedctypes"})
 
 # What brings ctypes or NumPy in -> the module that has it; loaded when asked for.
-_LATER = {"OffsetPtr": "offsets", "SharedArray": "ndarrays"}
+_LATER = {"OffsetPtr": "offsets", "SharedArray": "ndarrays", "asarray": "ndarrays", "ndarray": "ndarrays"}
 
 
 def __getattr__(name: str) -> object:

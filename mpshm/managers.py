@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from .memory_manager import SharedMemoryManager
+    from .ndarrays import SharedArray
 
 __all__ = [
     "AcquirerProxy",
@@ -448,6 +449,18 @@ class SyncManager(BaseManager):
     ) -> vectors.Vector:
         """A shared array that grows. Args: as `mpshm.Vector`'s. Raises: as that; AssertionError before `start()`."""
         return vectors.Vector._make(self._usable(), dtype, iterable_or_size, maxlen=maxlen)._managed()
+
+    def ndarray(
+        self,
+        shape: SupportsIndex | Sequence[SupportsIndex],
+        dtype: DTypeLike = float,
+        order: str = "C",
+        fill: object = None,
+    ) -> SharedArray:
+        """A shared array of NumPy. Args: as `mpshm.ndarray`'s. Raises: as that; AssertionError before `start()`."""
+        from .ndarrays import ndarray_in
+
+        return ndarray_in(self._usable(), shape, dtype, order, fill)
 
     def linked_list(self, iterable: Iterable[_T] = (), /, *, allocator: Spec = None) -> linked.LinkedList[_T]:
         """A shared linked list.

@@ -53,6 +53,8 @@ mps_status mps_os_truncate(int fd, uint64_t size);
 mps_status mps_os_next_data(int fd, uint64_t off, uint64_t *begin, uint64_t *end);
 /* All that was written, through mappings too, is on the disk afterwards. */
 mps_status mps_os_sync(int fd);
+/* The same of some bytes that are mapped from a file. */
+mps_status mps_os_sync_memory(void *from, uint64_t len);
 
 /* ---- threads ---- */
 

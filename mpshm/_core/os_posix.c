@@ -207,12 +207,28 @@ mps_status mps_os_truncate(int fd, uint64_t size)
     return MPS_OK;
 }
 
+static mps_status fail_to_sync(void)
+{
+    bool full = errno == ENOSPC || errno == EDQUOT;
+    return full ? mps_fail_errno(MPS_E_FULL) : mps_fail_errno(MPS_E_OS);
+}
+
 mps_status mps_os_sync(int fd)
 {
     while (fsync(fd) != 0) {
         if (errno != EINTR) {
-            bool full = errno == ENOSPC || errno == EDQUOT;
-            return full ? mps_fail_errno(MPS_E_FULL) : mps_fail_errno(MPS_E_OS);
+            return fail_to_sync();
+        }
+    }
+    return MPS_OK;
+}
+
+mps_status mps_os_sync_memory(void *from, uint64_t len)
+{
+    uint64_t before = (uint64_t)(uintptr_t)from % (uint64_t)sysconf(_SC_PAGESIZE);
+    while (msync((uint8_t *)from - before, (size_t)(len + before), MS_SYNC) != 0) {
+        if (errno != EINTR) {
+            return fail_to_sync();
         }
     }
     return MPS_OK;

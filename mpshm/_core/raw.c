@@ -128,6 +128,31 @@ mps_status mps_raw_data(mps_seg *seg, mps_off off, mps_off *data, uint64_t *nbyt
     return mps_region_holds(&seg->region, *data, *nbytes) ? MPS_OK : MPS_E_CORRUPT;
 }
 
+mps_status mps_raw_new_array(mps_seg *seg, mps_door door, uint64_t nbytes, bool zero, const void *note,
+                             uint64_t note_bytes, mps_off *off, uint64_t *serial)
+{
+    unsigned log2 = mps_log2(nbytes >= MPS_RAW_PAGED ? MPS_PAGE : MPS_CACHE_LINE);
+    mps_status st = mps_raw_new_blank(seg, door, MPS_KIND_NDARRAY, nbytes, log2, note, note_bytes, off, serial);
+    if (st == MPS_OK && zero) {
+        clear(seg, door, data_at(*off, nbytes, note_bytes << 8 | log2), nbytes);
+    }
+    return st;
+}
+
+mps_status mps_raw_flush(mps_seg *seg, mps_door door, mps_off off)
+{
+    mps_off data = 0;
+    uint64_t nbytes = 0;
+    mps_status st = mps_raw_data(seg, off, &data, &nbytes);
+    if (st != MPS_OK || !seg->persistent || seg->region.readonly || seg->region.fd < 0 || nbytes == 0) {
+        return st;
+    }
+    void *gil = mps_door_leave(door);
+    st = mps_os_sync_memory(mps_region_at(&seg->region, data), nbytes);
+    mps_door_enter(door, gil);
+    return st;
+}
+
 mps_status mps_raw_visit(mps_seg *seg, mps_off off, mps_visit *v)
 {
     mps_off data = 0;

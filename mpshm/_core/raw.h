@@ -4,10 +4,11 @@
  *   layout:  | bytes of note : 56 | log2 of alignment : 8 |
  *
  * data begins at the first multiple of its alignment behind the note. Alignment 0: of MPS_CACHE_LINE where there are that many bytes of
- * data, else of 16. The note is what the maker wants to say of the data, such as an array's type and shape; it never changes.
+ * data, else of 16. The note is what the maker wants to say of the data, such as an array's type and shape; it never changes. The data of an
+ * array (MPS_KIND_NDARRAY) is aligned to MPS_CACHE_LINE, and from MPS_RAW_PAGED bytes on to MPS_PAGE.
  *
- * Invariant: nbytes is set when the bytes are zero and before anybody else can know of the object; until then it is 0. Of an allocation it
- * changes when that is made longer or shorter in place; its alignment is never 0.
+ * Invariant: nbytes is set before anybody else can know of the object; until then it is 0. Of an allocation it changes when that is
+ * made longer or shorter in place; its alignment is never 0.
  *
  * An allocation is an object of MPS_KIND_RAW with MPS_RAW_OWNED in its flags: the segment itself counts one reference on it, from
  * mps_raw_allocate to mps_raw_deallocate, so that it outlives its maker.
@@ -25,6 +26,7 @@
 #define MPS_RAW_MAX ((uint64_t)1 << 46)      /* bytes of data */
 #define MPS_RAW_NOTE_MAX ((uint64_t)1 << 16) /* bytes of note */
 #define MPS_RAW_ALIGN_MAX MPS_PAGE
+#define MPS_RAW_PAGED ((uint64_t)64 << 10) /* bytes of an array that begins at a page */
 
 #define MPS_RAW_OWNED 4u /* flag: the segment counts a reference */
 
@@ -58,8 +60,14 @@ mps_status mps_raw_new_blank(mps_seg *seg, mps_door door, uint32_t kind, uint64_
                              const void *note, uint64_t note_bytes, mps_off *off, uint64_t *serial);
 /* Where the data of such an object is, and how long: MPS_E_CORRUPT when it can't lie inside the segment. */
 mps_status mps_raw_data(mps_seg *seg, mps_off off, mps_off *data, uint64_t *nbytes);
-/* The same of its note. */
+/* The data is on the disk afterwards, where the segment is in a file of which this process writes. Lets go of the GIL. */
+mps_status mps_raw_flush(mps_seg *seg, mps_door door, mps_off off);
+/* Where the note is, and how long: MPS_E_CORRUPT. */
 mps_status mps_raw_note(mps_seg *seg, mps_off off, mps_off *note, uint64_t *nbytes);
+
+/* A new array of this process. zero: whether its bytes are zero; else they are undefined, and the caller's to fill. */
+mps_status mps_raw_new_array(mps_seg *seg, mps_door door, uint64_t nbytes, bool zero, const void *note,
+                             uint64_t note_bytes, mps_off *off, uint64_t *serial);
 
 mps_status mps_raw_visit(mps_seg *seg, mps_off off, mps_visit *v);
 

@@ -65,6 +65,7 @@ static PyObject *raw_nbytes(PyObject *self, void *closure)
 
 typedef struct noted {
     uint64_t nbytes;
+    bool zero;
     const void *note;
     uint64_t note_bytes;
 } noted;
@@ -72,13 +73,13 @@ typedef struct noted {
 static mps_status make_noted(mps_seg *seg, void *what, mps_off *off, uint64_t *serial)
 {
     const noted *n = what;
-    return mps_raw_new_noted(seg, MPS_DOOR_GIL, MPS_KIND_NDARRAY, n->nbytes, n->note, n->note_bytes, off, serial);
+    return mps_raw_new_array(seg, MPS_DOOR_GIL, n->nbytes, n->zero, n->note, n->note_bytes, off, serial);
 }
 
 static PyObject *ndarray_noted(PyObject *cls, PyObject *const *args, Py_ssize_t n)
 {
     mpy_state *state = mpy_state_of_type((PyTypeObject *)cls);
-    if (!mpy_count_args("_noted", n, 3, 3)) {
+    if (!mpy_count_args("_noted", n, 4, 4)) {
         return NULL;
     }
     Py_ssize_t wanted = PyNumber_AsSsize_t(args[1], PyExc_OverflowError);
@@ -88,7 +89,11 @@ static PyObject *ndarray_noted(PyObject *cls, PyObject *const *args, Py_ssize_t 
     if (!PyBytes_Check(args[2])) {
         return PyErr_Format(PyExc_TypeError, "a note is bytes, not %s", Py_TYPE(args[2])->tp_name);
     }
-    noted what = {(uint64_t)wanted, PyBytes_AS_STRING(args[2]), (uint64_t)PyBytes_GET_SIZE(args[2])};
+    int zero = PyObject_IsTrue(args[3]);
+    if (zero < 0) {
+        return NULL;
+    }
+    noted what = {(uint64_t)wanted, zero != 0, PyBytes_AS_STRING(args[2]), (uint64_t)PyBytes_GET_SIZE(args[2])};
     PyObject *segment = args[0] == Py_None ? mpy_default_segment(state) : Py_NewRef(args[0]);
     PyObject *made =
         segment == NULL ? NULL : mpy_handle_make_by(state, (PyTypeObject *)cls, segment, make_noted, &what);
@@ -107,13 +112,23 @@ static PyObject *ndarray_note(PyObject *self, void *closure)
                         : PyBytes_FromStringAndSize(mps_region_at(&h->seg->region, note), (Py_ssize_t)nbytes);
 }
 
+static PyObject *ndarray_flush(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    mpy_handle *h = mpy_handle_of(self);
+    mps_status st = mps_raw_flush(h->seg, MPS_DOOR_GIL, h->off);
+    return st == MPS_OK ? Py_NewRef(Py_None) : mpy_fail(h, st, "flush a");
+}
+
 PyDoc_STRVAR(noted_doc,
-             "_noted($type, segment, nbytes, note, /)\n--\n\nSo many bytes, all zero, in a segment (None: the "
-             "process's default segment), and a note, bytes, of what they are.");
+             "_noted($type, segment, nbytes, note, zero, /)\n--\n\nSo many bytes in a segment (None: the process's "
+             "default segment), and a note, bytes, of what they are; all zero, or not yet anything.");
+PyDoc_STRVAR(flush_doc, "_flush($self, /)\n--\n\nSee to it that the bytes are on the disk, where there is one.");
 PyDoc_STRVAR(ndarray_doc, "The memory of an array of NumPy: a writable buffer.");
 
 static PyMethodDef ndarray_methods[] = {
     {"_noted", MPY_FUNCTION(ndarray_noted), METH_FASTCALL | METH_CLASS, noted_doc},
+    {"_flush", ndarray_flush, METH_NOARGS, flush_doc},
     {0},
 };
 

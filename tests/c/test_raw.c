@@ -47,6 +47,36 @@ static void test_sizes(check_rng *rng)
     world_end(&w);
 }
 
+/* An array's data begins at a cache line, and a large one's at a page, whatever its note is; it is cleared if that is wished. */
+static void test_arrays(check_rng *rng)
+{
+    static const uint64_t sizes[] = {0,       1, 8, 64, 100, 4096, MPS_RAW_PAGED - 1, MPS_RAW_PAGED, MPS_RAW_PAGED + 9,
+                                     2u << 20};
+    enum { N = sizeof(sizes) / sizeof(sizes[0]) };
+    world w = world_make(24u << 20);
+    char note[300];
+    for (int round = 0; round < 100; round++) {
+        uint64_t nbytes = sizes[check_below(rng, N)], length = check_below(rng, sizeof(note)), serial, found;
+        memset(note, 'a' + round % 26, sizeof(note));
+        bool zero = round % 3 != 0;
+        mps_off off, at, text;
+        CHECK_OK(mps_raw_new_array(w.seg, door, nbytes, zero, note, length, &off, &serial));
+        CHECK_OK(mps_raw_data(w.seg, off, &at, &found));
+        CHECK(found == nbytes && at % (nbytes >= MPS_RAW_PAGED ? MPS_PAGE : MPS_CACHE_LINE) == 0);
+        uint8_t *data = mps_region_at(&w.seg->region, at);
+        for (uint64_t k = 0; zero && k < nbytes; k++) {
+            CHECK(data[k] == 0);
+        }
+        memset(data, 255, nbytes);
+        CHECK_OK(mps_raw_note(w.seg, off, &text, &found));
+        CHECK(found == length && memcmp(mps_region_at(&w.seg->region, text), note, length) == 0 && text + length <= at);
+        CHECK_OK(mps_raw_flush(w.seg, door, off)); /* nothing to do: there is no file */
+        CHECK_SOUND(w.seg);
+        mps_ref_drop(w.seg, door, off);
+    }
+    world_end(&w);
+}
+
 /* More than there can be is refused, and leaves nothing. */
 static void test_too_much(void)
 {
@@ -92,6 +122,7 @@ int main(void)
 {
     check_rng rng = check_seed(20240610);
     test_sizes(&rng);
+    test_arrays(&rng);
     test_too_much();
     test_hostile_length(&rng);
     return 0;

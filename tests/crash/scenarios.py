@@ -24,6 +24,7 @@ from mpshm import AdaptivePool, CachedNodePool, LinkedList, NodePool, _binding, 
 from mpshm import sorted as ordered
 from mpshm.allocators import pool_for
 from mpshm.managers import SyncManager, _rebuild_manager
+from mpshm.ndarrays import asarray
 
 Things = dict[str, Any]
 
@@ -271,6 +272,16 @@ def look_raw(things: Things) -> object:
     """The raw object, and the one in the dict, if it is there."""
     inner = things["d"].get("raw")
     return bytes(things["raw"]), inner if inner is None else bytes(inner)
+
+
+def an_ndarray(m: Any) -> Things:
+    return {"m": m, "d": m.dict(a=1), "whole": m.ndarray((2, 3), "i4", fill=7), "large": m.ndarray(10_000)}
+
+
+def look_ndarray(things: Things) -> object:
+    """The array, and the part of it in the dict, if it is there."""
+    inner = things["d"].get("part")
+    return things["whole"].tolist(), inner if inner is None else inner.tolist()
 
 
 def a_number(m: Any) -> Things:
@@ -663,6 +674,11 @@ SCENARIOS: dict[str, Scenario] = {
     "raw_made_and_kept": Scenario(a_raw, lambda t: t.update(new=new_raw(t, 100)), look_raw),
     "raw_dropped": Scenario(two_raws, lambda t: t.pop("raw2") and None, look_raw),
     "raw_in_dict": Scenario(a_raw, lambda t: replace(t["d"], "raw", t["raw"]), look_raw),
+    "ndarray_made": Scenario(an_ndarray, lambda t: t["m"].ndarray((50, 30), "f4", fill=1), look_ndarray),
+    "ndarray_made_large": Scenario(an_ndarray, lambda t: t.update(new=t["m"].ndarray(20_000)), look_ndarray),
+    "ndarray_moved_in": Scenario(an_ndarray, lambda t: asarray([b"one", b"two"], manager=t["m"]), look_ndarray),
+    "ndarray_dropped": Scenario(an_ndarray, lambda t: t.pop("large") is None, look_ndarray),
+    "ndarray_part_in_dict": Scenario(an_ndarray, lambda t: replace(t["d"], "part", t["whole"][1:].T), look_ndarray),
     "value_made": Scenario(a_raw, lambda t: sharedctypes.Value("i", 5, segment=t["m"].segment), look_raw),
     "number_add": Scenario(a_number, lambda t: t["number"].add(5), look_number),
     "number_add_float": Scenario(a_real, lambda t: t["number"].add(0.5), look_number),

@@ -45,6 +45,8 @@ def test_there_are_examples():
 @pytest.mark.parametrize(("example", "method"), runs(), ids=[f"{path.stem}-{method}" for path, method in runs()])
 def test_prints_what_it_says(example, method, tmp_path, interpreter_env):
     """An example ends by itself, prints exactly what it says, complains of nothing, leaves no memory and no file."""
+    if re.search(r"^import torch$", example.read_text(), re.MULTILINE):
+        pytest.importorskip("torch")
     program = PROGRAM.replace("sys.argv[0]", repr(str(example)))
     process = subprocess.Popen(
         [sys.executable, "-W", "error", "-c", program, method],

@@ -127,9 +127,11 @@ def test_refused(segment):
         segment.construct("no such dtype", "a")
     with pytest.raises(ValueError):
         segment.construct("f8", "a", [1, 2], shape=3)
-    for shape in (1 << 40, (1 << 60, 1 << 60), 10_000_000):
-        with pytest.raises((mpshm.SegmentFullError, OverflowError)):
+    for shape in (1 << 40, 1 << 45, 10_000_000):
+        with pytest.raises(mpshm.SegmentFullError, match=rf"shape \({shape},\) and dtype float64"):
             segment.construct("f8", "a", shape=shape)
+    with pytest.raises(ValueError, match="array is too big"):
+        segment.construct("f8", "a", shape=(1 << 60, 1 << 60))
     gc.collect()
     assert segment.stats().objects == 0 and "a" not in segment
 
@@ -140,22 +142,35 @@ def test_refused(segment):
         b"",
         b"\xff\xfe",
         b"()",
-        b"('f8',)",
-        b"('f8', (3,), 'X')",
-        b"('f8', (-3,), 'C')",
-        b"('f8', (4,), 'C')",
-        b"('f8', (1 << 60,), 'C')",
-        b"('O', (1,), 'C')",
+        b"('<f8',)",
+        b"('<f8', (3,), 'X')",
+        b"('<f8', (-3,), 'C')",
+        b"('<f8', (4,), 'C')",
+        b"('<f8', (1 << 60,), 'C')",
+        b"('|O', (1,), 'C')",
         b"('nothing', (1,), 'C')",
-        b"('f8', 3, 'C')",
+        b"('<f8', 3, 'C')",
         b"(" * 5000,
         b"__import__('os').abort()",
-        b"([('a',)], (1,), 'C')",
+        b"({'names': ['a']}, (1,), 'C')",
+        b"({'names': ['a'], 'formats': ['|O'], 'offsets': [0], 'itemsize': 8}, (1,), 'C')",
+        b"({'names': ['a'], 'formats': ['<f8'], 'offsets': [-8], 'itemsize': 8}, (1,), 'C')",
+        b"({'names': ['a'], 'formats': ['<f8'], 'offsets': [16], 'itemsize': 8}, (1,), 'C')",
+        b"({'names': [['a']], 'formats': ['<f8'], 'offsets': [0], 'itemsize': 8}, (1,), 'C')",
+        b"({'names': ['a'], 'formats': ['<f8'], 'offsets': [0], 'itemsize': 9**999}, (1,), 'C')",
+        b"({'names': ['a'], 'formats': ['<f8'], 'offsets': [0], 'itemsize': %d}, (1,), 'C')" % (1 << 70),
+        b"('a5', (1,), 'C')",
+        b"(('<f8', (-1,)), (1,), 'C')",
+        b"(('<f8', (%d,)), (1,), 'C')" % (1 << 62),
+        b"('<f8', (0, %d, %d), 'C')" % (1 << 62, 1 << 62),
+        b"('<f8', (%s), 'C')" % (b"1, " * 100),
+        b"(b'<f8', (1,), 'C')",
+        b"((" + b"(" * 150 + b"'<f8'" + b", (1,))" * 150 + b", (1,), 'C')",
     ],
 )
 def test_damaged_notes(segment, note):
     """An array whose note makes no sense is damage, and nothing worse."""
-    memory = _types.NDArray._noted(segment, 24, note)
+    memory = _types.NDArray._noted(segment, 24, note, True)
     names = _types.Names._of(segment, True)
     assert names.enter("a", memory)
     for use in (lambda: segment["a"], lambda: segment.find("a", "f8"), lambda: segment.items()):
