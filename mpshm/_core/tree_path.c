@@ -24,9 +24,9 @@ mps_status mps_path_seek(const mps_view *t, const mps_sought *key, mps_side side
             return MPS_E_RETRY;
         }
         if (level == 0) {
-            return mps_order_find(t->seg, s->node->keys, s->n, key, side == MPS_SIDE_UPPER, &s->at);
+            return mps_order_find(t->seg, s->node->keys, s->n, key, side == MPS_SIDE_UPPER, true, &s->at);
         }
-        mps_status st = mps_order_find(t->seg, s->node->keys + 1, s->n - 1, key, side != MPS_SIDE_LOWER, &s->at);
+        mps_status st = mps_order_find(t->seg, s->node->keys + 1, s->n - 1, key, side != MPS_SIDE_LOWER, false, &s->at);
         if (mps_unlikely(st != MPS_OK)) {
             return st;
         }
