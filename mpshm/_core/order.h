@@ -50,8 +50,9 @@ typedef struct mps_rank {
 /* A key to look for, made once for many comparisons. It must not move. */
 typedef struct mps_sought {
     mps_rank rank;
-    unsigned __int128 digits; /* of short ones: in the order of the keys, but for those that differ in zeros at their end alone */
-    uint64_t head;            /* as above; of short ones only once it is asked for */
+    unsigned __int128
+        digits;    /* of short ones: in the order of the keys, but for those that differ in zeros at their end alone */
+    uint64_t head; /* as above; of short ones only once it is asked for */
     bool has_head;
     bool is_float;
     bool is_int;   /* an int that was one from its beginning */
@@ -118,36 +119,22 @@ __attribute__((always_inline)) static inline bool mps_order_before(mps_order_way
     return after ? x <= wanted : x < wanted;
 }
 
-#define MPS_ORDER_NEAR 16u /* of so few keys all the lines are asked for at once */
-
-/* In a sorted row of n > 0 keys: behind the last that comes before the one looked for. far: it is not expected to be in a near cache. */
+/* In a sorted row of n > 0 keys: behind the last that comes before the one looked for. */
 __attribute__((always_inline)) static inline const mps_value *mps_order_search(mps_order_way way, const mps_value *base,
                                                                                uint32_t n, const mps_sought *key,
-                                                                               bool after, bool far, uint64_t *odd)
+                                                                               bool after, uint64_t *odd)
 {
-    uint32_t left = n;
-    while (left > (far ? MPS_ORDER_NEAR : 1)) {
+    for (uint32_t left = n; left > 1;) {
         uint32_t half = left / 2;
         base += mps_order_before(way, &base[half - 1], key, after, odd) ? half : 0;
         left -= half;
-    }
-    if (far) {
-        for (uint32_t i = 0; i < left; i += 4) {
-            __builtin_prefetch(base + i);
-        }
-        while (left > 1) {
-            uint32_t half = left / 2;
-            base += mps_order_before(way, &base[half - 1], key, after, odd) ? half : 0;
-            left -= half;
-        }
     }
     return base + mps_order_before(way, base, key, after, odd);
 }
 
 /* The same as mps_order_find_any; ints among ints and short texts among short texts here, in the caller's own code. */
 __attribute__((always_inline)) static inline mps_status mps_order_find(mps_seg *seg, const mps_value *keys, uint32_t n,
-                                                                       const mps_sought *key, bool after, bool far,
-                                                                       uint32_t *at)
+                                                                       const mps_sought *key, bool after, uint32_t *at)
 {
     const mps_value *end = keys;
     uint64_t odd = 0;
@@ -156,15 +143,15 @@ __attribute__((always_inline)) static inline mps_status mps_order_find(mps_seg *
         return MPS_OK;
     }
     if (mps_likely(key->is_int)) {
-        end = mps_order_search(MPS_ORDER_BY_INT, keys, n, key, after, far, &odd);
+        end = mps_order_search(MPS_ORDER_BY_INT, keys, n, key, after, &odd);
     } else if (mps_likely(key->is_short)) {
-        end = mps_order_search(MPS_ORDER_BY_DIGITS, keys, n, key, after, far, &odd);
+        end = mps_order_search(MPS_ORDER_BY_DIGITS, keys, n, key, after, &odd);
         const mps_value *met = after ? end - 1 : end; /* the one that may equal it */
         if (met >= keys && met < keys + n) {
             odd |= mps_order_twins(mps_value_load(met), key->rank.near);
         }
     } else if (key->is_float) {
-        end = mps_order_search(MPS_ORDER_BY_FLOAT, keys, n, key, after, far, &odd);
+        end = mps_order_search(MPS_ORDER_BY_FLOAT, keys, n, key, after, &odd);
     } else {
         odd = 1;
     }
