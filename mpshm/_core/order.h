@@ -98,38 +98,43 @@ static inline double mps_order_double(uint64_t word)
 /* What keys of a row are compared by. */
 typedef enum mps_order_way { MPS_ORDER_BY_INT, MPS_ORDER_BY_DIGITS, MPS_ORDER_BY_FLOAT } mps_order_way;
 
-/* Whether a key of the row comes before the one looked for, or (after) equals it. *odd: not 0 if it has to be compared in another
- * way. */
+/* What they are compared with: those less than it come before. */
+typedef struct mps_order_limit {
+    unsigned __int128 digits;
+    int64_t n;
+    double x, equal;  /* equal: not a number unless keys that equal x come before, too */
+    uint64_t like_w0; /* what w0 of keys that can be compared so is like */
+} mps_order_limit;
+
+/* Whether a key of the row comes before the limit. *odd gets the bits of w0 that are not like those of the limit. */
 __attribute__((always_inline)) static inline bool mps_order_before(mps_order_way way, const mps_value *at,
-                                                                   const mps_sought *key, bool after, uint64_t *odd)
+                                                                   const mps_order_limit *limit, uint64_t *odd)
 {
     mps_value v = mps_value_load(at);
+    *odd |= v.w0 ^ limit->like_w0;
     if (way == MPS_ORDER_BY_INT) {
-        int64_t n = (int64_t)v.w1, wanted = (int64_t)key->rank.near.w1;
-        *odd |= v.w0 ^ MPS_TAG_INT;
-        return after ? n <= wanted : n < wanted;
+        return (int64_t)v.w1 < limit->n;
     }
     if (way == MPS_ORDER_BY_DIGITS) {
-        unsigned __int128 digits = mps_order_digits(v);
-        *odd |= (v.w0 ^ key->rank.tag) & 0xff;
-        return after ? digits <= key->digits : digits < key->digits;
+        return mps_order_digits(v) < limit->digits;
     }
-    double x = mps_order_double(v.w1), wanted = mps_order_double(key->rank.near.w1);
-    *odd |= v.w0 ^ MPS_TAG_FLOAT;
-    return after ? x <= wanted : x < wanted;
+    double x = mps_order_double(v.w1);
+    return (x < limit->x) | (x == limit->equal);
 }
 
-/* In a sorted row of n > 0 keys: behind the last that comes before the one looked for. */
+/* In a sorted row of n > 0 keys: behind the last that comes before the limit. A conditional move, no branch, takes each
+ * step (the compiler has to be told that it could not be predicted). */
 __attribute__((always_inline)) static inline const mps_value *mps_order_search(mps_order_way way, const mps_value *base,
-                                                                               uint32_t n, const mps_sought *key,
-                                                                               bool after, uint64_t *odd)
+                                                                               uint32_t n, const mps_order_limit *limit,
+                                                                               uint64_t *odd)
 {
     for (uint32_t left = n; left > 1;) {
         uint32_t half = left / 2;
-        base += mps_order_before(way, &base[half - 1], key, after, odd) ? half : 0;
+        const mps_value *next = base + half;
+        base = __builtin_expect_with_probability(mps_order_before(way, next - 1, limit, odd), 1, 0.5) ? next : base;
         left -= half;
     }
-    return base + mps_order_before(way, base, key, after, odd);
+    return base + mps_order_before(way, base, limit, odd);
 }
 
 /* The same as mps_order_find_any; ints among ints and short texts among short texts here, in the caller's own code. */
@@ -137,21 +142,30 @@ __attribute__((always_inline)) static inline mps_status mps_order_find(mps_seg *
                                                                        const mps_sought *key, bool after, uint32_t *at)
 {
     const mps_value *end = keys;
+    mps_order_limit limit;
     uint64_t odd = 0;
     if (mps_unlikely(n == 0)) {
         *at = 0;
         return MPS_OK;
     }
     if (mps_likely(key->is_int)) {
-        end = mps_order_search(MPS_ORDER_BY_INT, keys, n, key, after, &odd);
+        limit.like_w0 = MPS_TAG_INT;
+        odd = __builtin_add_overflow((int64_t)key->rank.near.w1, after, &limit.n);
+        end = mps_order_search(MPS_ORDER_BY_INT, keys, n, &limit, &odd);
     } else if (mps_likely(key->is_short)) {
-        end = mps_order_search(MPS_ORDER_BY_DIGITS, keys, n, key, after, &odd);
+        limit.like_w0 = key->rank.tag;
+        limit.digits = key->digits + after;
+        end = mps_order_search(MPS_ORDER_BY_DIGITS, keys, n, &limit, &odd);
+        odd &= 0xff;
         const mps_value *met = after ? end - 1 : end; /* the one that may equal it */
         if (met >= keys && met < keys + n) {
             odd |= mps_order_twins(mps_value_load(met), key->rank.near);
         }
     } else if (key->is_float) {
-        end = mps_order_search(MPS_ORDER_BY_FLOAT, keys, n, key, after, &odd);
+        limit.like_w0 = MPS_TAG_FLOAT;
+        limit.x = mps_order_double(key->rank.near.w1);
+        limit.equal = after ? limit.x : mps_order_double(UINT64_MAX);
+        end = mps_order_search(MPS_ORDER_BY_FLOAT, keys, n, &limit, &odd);
     } else {
         odd = 1;
     }
