@@ -340,6 +340,7 @@ static const char VECTOR_FREE[] = "vector push, 10M, one lock for all (boost: no
 static const char VECTOR_FRESH[] = "vector push, 10M, in fresh memory, one lock for all (boost: none)";
 static const char DEQUE_LOCKED[] = "deque push + pop, a lock each";
 static const char DEQUE_FREE[] = "deque push + pop, a lock each (boost: none)";
+static const char DEQUE_ONCE[] = "deque push + pop, one lock for all (boost: none)";
 
 // ---- names ----
 
@@ -423,6 +424,7 @@ static uint64_t boost_rows()
     Deque deque(plain);
     deque_row<Lock>(DEQUE_LOCKED, deque, mutex);
     deque_row<Free>(DEQUE_FREE, deque, mutex);
+    deque_row<Free>(DEQUE_ONCE, deque, mutex);
     bi::list<int64_t, Plain<int64_t>> list(plain);
     list_rows<Lock>(", a lock each", list, mutex);
     list_rows<Free>(", a lock each (boost: none)", list, mutex);
@@ -453,6 +455,7 @@ static uint64_t std_rows()
     }
     bench_row(VECTOR_FRESH, fresh);
     deque_row<Free>(DEQUE_FREE, deque, mutex);
+    deque_row<Free>(DEQUE_ONCE, deque, mutex);
     list_rows<Free>(", a lock each (boost: none)", list, mutex);
     return found;
 }
