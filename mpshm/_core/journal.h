@@ -152,15 +152,19 @@ static inline void mps_tx_log(mps_tx *tx, const uint64_t *word)
 static inline __attribute__((always_inline)) void mps_tx_log_all(mps_tx *tx, uint64_t *const *words, unsigned n)
 {
 #ifndef MPS_NO_JOURNAL
-    uint64_t ctl = tx->ctl;
+    mps_lane *lane = tx->lane; /* (kept in registers, as all that does not change here) */
+    const uint8_t *base = tx->seg->region.base;
+    uint64_t ctl = tx->ctl, at = mps_ctl_outer(ctl);
+    bool near = at + n <= MPS_OUTER;
+#pragma GCC unroll 4
     for (unsigned i = 0; i < n; i++) {
-        mps_undo *e = mps_tx_entry(tx, mps_ctl_outer(ctl) + i);
-        mps_store64(&e->where, mps_region_off(&tx->seg->region, words[i]));
+        mps_undo *e = mps_likely(near) ? &lane->outer[at + i] : mps_tx_entry(tx, at + i);
+        mps_store64(&e->where, (uint64_t)((const uint8_t *)words[i] - base));
         mps_store64(&e->old, mps_load64(words[i]));
     }
     mps_barrier();
     tx->ctl = ctl + n * MPS_CTL_OUTER;
-    mps_store64(&tx->lane->ctl, ctl + n * MPS_CTL_OUTER);
+    mps_store64(&lane->ctl, ctl + n * MPS_CTL_OUTER);
     mps_barrier();
 #else
     (void)tx;
