@@ -339,7 +339,7 @@ def test_in_a_segment(manager):
     ids=["ascii", "bytes", "latin", "ends of int64", "float", "mixed"],
 )
 def test_near_neighbours(keys):
-    """Keys that differ in zeros at their end alone, or stand at the ends of what a word holds, are in order and found."""
+    """Keys that differ in zeros at their end alone, or stand at the ends of int64, are in order and found."""
     rng = random.Random(1)
     pairs = [(key, i) for i, key in enumerate(keys)] * 4
     rng.shuffle(pairs)
