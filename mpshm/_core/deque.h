@@ -15,8 +15,8 @@
  * In the middle, the part before or the part after is shifted in place, journaled by progress (mps_tx_shift): one of them is in one
  * piece. Growth by a half, and all else, build a new body aside and swing it in. Readers bound everything by the region.
  *
- * Costs: get, set, push and pop at both ends O(1) (push amortised), with a pen (mps_deque_open) two or three stores each; rotation by k O(min(k, n - k)), of a full body O(1);
- * insert, delete and reverse O(n).
+ * Costs: get, set, push and pop at both ends O(1) (push amortised), with a pen (mps_deque_open) one to three stores each; rotation by k
+ * O(min(k, n - k)), of a full body O(1); insert, delete and reverse O(n).
  */
 #ifndef MPS_DEQUE_H
 #define MPS_DEQUE_H
