@@ -15,8 +15,8 @@
  * In the middle, the part before or the part after is shifted in place, journaled by progress (mps_tx_shift): one of them is in one
  * piece. Growth by a half, and all else, build a new body aside and swing it in. Readers bound everything by the region.
  *
- * Costs: get, set, push and pop at both ends O(1) (push amortised); rotation by k O(min(k, n - k)), of a full body O(1);
- * insert, delete and reverse O(n).
+ * Costs: get, set, push and pop at both ends O(1) (push amortised), with a pen (mps_deque_open) one to three stores each; rotation by k
+ * O(min(k, n - k)), of a full body O(1); insert, delete and reverse O(n).
  */
 #ifndef MPS_DEQUE_H
 #define MPS_DEQUE_H
@@ -70,6 +70,69 @@ mps_status mps_deque_replace(mps_seg *seg, mps_door door, mps_off off, const mps
                              uint32_t version);
 /* Copies everything as it is at one moment. */
 mps_status mps_deque_snapshot(mps_seg *seg, mps_door door, mps_off off, mps_snap *out);
+
+/* ---- a pen: many values, one after the other, in and out at both ends under one guard ---- */
+
+/* Between open and close everybody else's change waits, and nothing else may be done by this thread that takes a guard. The values are plain
+ * (mps_value_is_plain). Each is in, or out, once the call has returned, whatever becomes of the process. */
+typedef struct mps_deque_pen {
+    mps_tx tx;
+    mps_deque *deque;
+    mps_value *values;
+    uint64_t first, length, capacity;
+    uint64_t room; /* up to that length a value is put in by stores alone; 0: the guard was lost, or there is no body */
+    bool held;
+} mps_deque_pen;
+
+mps_status mps_deque_open(mps_seg *seg, mps_door door, mps_off off, mps_deque_pen *pen);
+/* What is not done by stores alone: the body grows, the value at the other end goes, the guard was lost. It lets go of the guard for a
+ * moment. After a failure the pen may be tried again, and is to be closed. */
+mps_status mps_deque_pen_push_slow(mps_deque_pen *pen, mps_end end, mps_value value);
+mps_status mps_deque_pen_pop_slow(mps_deque_pen *pen, mps_end end, mps_value *value);
+/* Gives memory back as a pop does. */
+mps_status mps_deque_close(mps_deque_pen *pen);
+
+static inline void mps_deque_pen_publish(mps_deque_pen *pen)
+{
+    mps_barrier();
+    mps_store64(&pen->deque->ends, pen->first << 32 | pen->length);
+}
+
+/* MPS_E_INVAL: the value is not plain. Else as mps_deque_push. */
+static inline mps_status mps_deque_pen_push(mps_deque_pen *pen, mps_end end, mps_value value)
+{
+    if (mps_unlikely(pen->length >= pen->room || !mps_value_is_plain(value))) {
+        return mps_deque_pen_push_slow(pen, end, value);
+    }
+    uint64_t place = pen->first + (end == MPS_FRONT ? pen->capacity - 1 : pen->length);
+    place = place < pen->capacity ? place : place - pen->capacity;
+    mps_store64(&pen->values[place].w0, value.w0);
+    mps_store64(&pen->values[place].w1, value.w1);
+    pen->first = end == MPS_FRONT ? place : pen->first;
+    pen->length++;
+    mps_deque_pen_publish(pen);
+    return MPS_OK;
+}
+
+/* MPS_E_RANGE: there is none. MPS_E_INVAL: it is not plain, and stays; take it out with mps_deque_pop. */
+static inline mps_status mps_deque_pen_pop(mps_deque_pen *pen, mps_end end, mps_value *value)
+{
+    if (mps_unlikely(pen->length == 0)) {
+        return mps_deque_pen_pop_slow(pen, end, value);
+    }
+    uint64_t place = pen->first + (end == MPS_FRONT ? 0 : pen->length - 1);
+    place = place < pen->capacity ? place : place - pen->capacity;
+    *value = (mps_value){mps_load64(&pen->values[place].w0), mps_load64(&pen->values[place].w1)};
+    if (mps_unlikely(!mps_value_is_plain(*value))) {
+        return MPS_E_INVAL;
+    }
+    if (end == MPS_FRONT) {
+        pen->first = place + 1 < pen->capacity ? place + 1 : 0;
+    }
+    pen->length--;
+    mps_deque_pen_publish(pen);
+    return MPS_OK;
+}
 
 /* Kind hooks. */
 mps_status mps_deque_drop(mps_tx *tx, mps_mortal *m, mps_off off, bool *done);

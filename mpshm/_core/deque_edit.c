@@ -127,6 +127,89 @@ mps_status mps_deque_extend(mps_seg *seg, mps_door door, mps_off off, mps_end en
     return mps_copy_end(&tx, extend(&tx, deque_at(seg, off), end, values, n), NULL, NULL);
 }
 
+/* ---- a pen ---- */
+
+static void pen_see(mps_deque_pen *pen, const mps_ring *r)
+{
+    pen->values = r->array == NULL ? NULL : r->array->values;
+    pen->first = r->first;
+    pen->length = r->length;
+    pen->capacity = r->capacity;
+    pen->room = mps_min64(r->capacity, mps_deque_maxlen(pen->deque));
+    pen->held = true;
+}
+
+/* Takes the guard, for the first time or again. */
+static mps_status pen_enter(mps_deque_pen *pen)
+{
+    mps_ring r;
+    pen->values = NULL;
+    pen->first = pen->length = pen->capacity = pen->room = 0;
+    pen->held = false;
+    mps_status st = enter(&pen->tx, pen->deque, &r);
+    if (st != MPS_OK) {
+        (void)mps_tx_abort(&pen->tx);
+        return st;
+    }
+    pen_see(pen, &r);
+    return MPS_OK;
+}
+
+mps_status mps_deque_open(mps_seg *seg, mps_door door, mps_off off, mps_deque_pen *pen)
+{
+    pen->deque = deque_at(seg, off);
+    mps_status st = mps_tx_begin(seg, &pen->tx, door);
+    if (st != MPS_OK) {
+        return st;
+    }
+    st = pen_enter(pen);
+    return st == MPS_OK ? MPS_OK : mps_copy_end(&pen->tx, st, NULL, NULL);
+}
+
+/* What the pen has done so far is in no journal; this is an operation of its own, committed before the next. */
+static mps_status pen_put(mps_deque_pen *pen, mps_end end, mps_value value)
+{
+    mps_ring r;
+    mps_status st = mps_deque_reach(pen->tx.seg, pen->deque, &r);
+    if (st == MPS_OK) {
+        st = mps_deque_put(&pen->tx, pen->deque, &r, end, value);
+    }
+    mps_status ended = st == MPS_OK ? mps_tx_commit(&pen->tx) : mps_tx_abort(&pen->tx);
+    (void)pen_enter(pen); /* (without the guard, the next call asks for it again) */
+    return st == MPS_OK ? ended : st;
+}
+
+mps_status mps_deque_pen_push_slow(mps_deque_pen *pen, mps_end end, mps_value value)
+{
+    if (!mps_value_is_plain(value)) {
+        return MPS_E_INVAL;
+    }
+    mps_status st = pen->held ? MPS_OK : pen_enter(pen);
+    if (st != MPS_OK || mps_deque_maxlen(pen->deque) == 0) { /* nothing ever stays in it */
+        return st;
+    }
+    return pen->length < pen->room ? mps_deque_pen_push(pen, end, value) : pen_put(pen, end, value);
+}
+
+mps_status mps_deque_pen_pop_slow(mps_deque_pen *pen, mps_end end, mps_value *value)
+{
+    mps_status st = pen->held ? MPS_OK : pen_enter(pen);
+    if (st != MPS_OK) {
+        return st;
+    }
+    return pen->length > 0 ? mps_deque_pen_pop(pen, end, value) : MPS_E_RANGE;
+}
+
+mps_status mps_deque_close(mps_deque_pen *pen)
+{
+    mps_ring r;
+    mps_status st = pen->held ? mps_deque_reach(pen->tx.seg, pen->deque, &r) : MPS_OK;
+    if (pen->held && st == MPS_OK) {
+        st = mps_deque_fit(&pen->tx, pen->deque, &r);
+    }
+    return mps_copy_end(&pen->tx, st, NULL, NULL);
+}
+
 /* ---- in the middle ---- */
 
 /* What stands before value i, or what stands from there on, is in one piece in the array: that part is shifted by one place. */

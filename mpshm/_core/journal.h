@@ -148,19 +148,24 @@ static inline void mps_tx_log(mps_tx *tx, const uint64_t *word)
     mps_tx_note(tx, MPS_UNDO_WORD, mps_region_off(&tx->seg->region, word), mps_load64(word));
 }
 
-/* Remembers n words before they change: cheaper than one after the other, since the count is published once. */
+/* Remembers n words, four at most, before they change: cheaper than one after the other, since the count is published once. */
 static inline __attribute__((always_inline)) void mps_tx_log_all(mps_tx *tx, uint64_t *const *words, unsigned n)
 {
 #ifndef MPS_NO_JOURNAL
-    uint64_t ctl = tx->ctl;
+    mps_lane *lane = tx->lane; /* (kept in registers, as all that does not change here) */
+    const uint8_t *base = tx->seg->region.base;
+    uint64_t ctl = tx->ctl, at = mps_ctl_outer(ctl);
+    bool near = at + n <= MPS_OUTER;
+    mps_assert(n <= 4);
+#pragma GCC unroll 4
     for (unsigned i = 0; i < n; i++) {
-        mps_undo *e = mps_tx_entry(tx, mps_ctl_outer(ctl) + i);
-        mps_store64(&e->where, mps_region_off(&tx->seg->region, words[i]));
+        mps_undo *e = mps_likely(near) ? &lane->outer[at + i] : mps_tx_entry(tx, at + i);
+        mps_store64(&e->where, (uint64_t)((const uint8_t *)words[i] - base));
         mps_store64(&e->old, mps_load64(words[i]));
     }
     mps_barrier();
     tx->ctl = ctl + n * MPS_CTL_OUTER;
-    mps_store64(&tx->lane->ctl, ctl + n * MPS_CTL_OUTER);
+    mps_store64(&lane->ctl, ctl + n * MPS_CTL_OUTER);
     mps_barrier();
 #else
     (void)tx;

@@ -69,16 +69,18 @@ static inline mps_status make(mps_tx *tx, mps_linked *l, const mps_enc *value, m
     return MPS_OK;
 }
 
-/* Links nodes first..last in before `to`. */
-static inline mps_status link_in(mps_tx *tx, mps_linked *l, mps_link *to, mps_link *prev, mps_off first, mps_off last)
+/* Links nodes first..last in before `to`, so that there are `count`. */
+static inline mps_status link_in(mps_tx *tx, mps_linked *l, mps_link *to, mps_link *prev, mps_off first, mps_off last,
+                                 uint64_t count)
 {
     mps_status st = mps_tx_reserve(tx, 8);
     if (mps_unlikely(st != MPS_OK)) {
         return st;
     }
-    mps_tx_set(tx, &prev->next, first);
-    mps_tx_set(tx, &to->prev, last);
-    (void)l;
+    mps_tx_log_all(tx, (uint64_t *[]){&prev->next, &to->prev, &l->count}, 3);
+    mps_store64(&prev->next, first);
+    mps_store64(&to->prev, last);
+    mps_store64(&l->count, count);
     return MPS_OK;
 }
 
@@ -110,10 +112,7 @@ static mps_status insert(mps_tx *tx, mps_linked *l, mps_link *to, const mps_enc 
     }
     mps_tx_write_begin(tx, &l->object.guard);
     mps_fresh64(&mps_link_at(tx->seg, last)->next, mps_region_off(&tx->seg->region, to));
-    st = link_in(tx, l, to, prev, first, last);
-    if (mps_likely(st == MPS_OK)) {
-        mps_tx_set(tx, &l->count, count + n);
-    }
+    st = link_in(tx, l, to, prev, first, last, count + n);
     if (made != NULL) {
         *made = (mps_cursor){first, id, mps_load64(&l->moves)};
     }
@@ -200,10 +199,11 @@ static inline mps_status take_out(mps_tx *tx, mps_linked *l, mps_link *link)
     if (mps_unlikely(st != MPS_OK)) {
         return st;
     }
-    mps_tx_set(tx, &prev->next, mps_region_off(&tx->seg->region, next));
-    mps_tx_set(tx, &next->prev, mps_region_off(&tx->seg->region, prev));
-    mps_tx_set(tx, &l->count, count - 1);
-    mps_tx_set(tx, &link->id, 0);
+    mps_tx_log_all(tx, (uint64_t *[]){&prev->next, &next->prev, &l->count, &link->id}, 4);
+    mps_store64(&prev->next, mps_region_off(&tx->seg->region, next));
+    mps_store64(&next->prev, mps_region_off(&tx->seg->region, prev));
+    mps_store64(&l->count, count - 1);
+    mps_store64(&link->id, 0);
     return mps_node_free(tx, mps_load64(&l->pool), mps_region_off(&tx->seg->region, link));
 }
 

@@ -513,10 +513,12 @@ static void sought_settle(mps_sought *s)
     bool inside = s->rank.data == (const uint8_t *)&s->rank.near + 2;
     s->is_int = tag == MPS_TAG_INT && s->rank.near.w0 == MPS_TAG_INT;
     s->is_float = tag == MPS_TAG_FLOAT;
-    s->has_head = head_of(&s->rank, &s->head);
     s->is_short = inside && (tag == MPS_TAG_ASCII || tag == MPS_TAG_LATIN || tag == MPS_TAG_BYTES);
+    s->has_head = false;
     if (s->is_short) {
         s->digits = mps_order_digits(s->rank.near);
+    } else {
+        s->has_head = head_of(&s->rank, &s->head);
     }
 }
 
@@ -565,6 +567,13 @@ mps_status mps_order_find_any(mps_seg *seg, const mps_value *keys, uint32_t n, c
                               uint32_t *at)
 {
     uint32_t low = 0, high = n;
+    mps_sought with_head;
+    if (key->is_short) {
+        with_head = *key;
+        with_head.rank.data = (const uint8_t *)&with_head.rank.near + 2;
+        with_head.has_head = head_of(&with_head.rank, &with_head.head);
+        key = &with_head;
+    }
     while (low < high) {
         uint32_t mid = low + (high - low) / 2;
         int order = 0;

@@ -50,8 +50,9 @@ typedef struct mps_rank {
 /* A key to look for, made once for many comparisons. It must not move. */
 typedef struct mps_sought {
     mps_rank rank;
-    unsigned __int128 digits; /* of short text and bytes: in the order of the keys */
-    uint64_t head;            /* as above, also of inline ones */
+    unsigned __int128
+        digits;    /* of short ones: in the order of the keys, but for those that differ in zeros at their end alone */
+    uint64_t head; /* as above; of short ones only once it is asked for */
     bool has_head;
     bool is_float;
     bool is_int;   /* an int that was one from its beginning */
@@ -74,11 +75,17 @@ mps_status mps_order_find_any(mps_seg *seg, const mps_value *keys, uint32_t n, c
 /* Whether a canonical form, with n bytes, is one of a tuple that has an order: MPS_OK; MPS_E_TYPE; MPS_E_INVAL for one with a NaN. */
 mps_status mps_order_check_form(const void *form, uint64_t nbytes);
 
-/* The digits of inline text or bytes: the fourteen bytes from the first on, then the length. */
+/* The digits of inline text or bytes: the fourteen bytes from the first on. */
 static inline unsigned __int128 mps_order_digits(mps_value v)
 {
-    uint64_t high = __builtin_bswap64(v.w0) << 16, low = __builtin_bswap64(v.w1);
-    return (unsigned __int128)high << 64 | (unsigned __int128)low << 16 | ((v.w0 >> 8) & 0xff);
+    uint64_t high = __builtin_bswap64(v.w0) & 0xffffffffffff, low = __builtin_bswap64(v.w1);
+    return (unsigned __int128)high << 64 | low;
+}
+
+/* Whether two short keys of one tag have the same digits, and are not the same: one ends with more zeros than the other. */
+static inline bool mps_order_twins(mps_value a, mps_value b)
+{
+    return a.w1 == b.w1 && a.w0 != b.w0 && (a.w0 ^ b.w0) >> 16 == 0;
 }
 
 static inline double mps_order_double(uint64_t word)
@@ -88,69 +95,84 @@ static inline double mps_order_double(uint64_t word)
     return x;
 }
 
-static inline bool mps_order_before_int(mps_value v, int64_t key, bool after)
+/* What keys of a row are compared by. */
+typedef enum mps_order_way { MPS_ORDER_BY_INT, MPS_ORDER_BY_DIGITS, MPS_ORDER_BY_FLOAT } mps_order_way;
+
+/* What they are compared with: those less than it come before. */
+typedef struct mps_order_limit {
+    unsigned __int128 digits;
+    int64_t n;
+    double x, equal;  /* equal: not a number unless keys that equal x come before, too */
+    uint64_t like_w0; /* what w0 of keys that can be compared so is like */
+} mps_order_limit;
+
+/* Whether a key of the row comes before the limit. *odd gets the bits of w0 that are not like those of the limit. */
+__attribute__((always_inline)) static inline bool mps_order_before(mps_order_way way, const mps_value *at,
+                                                                   const mps_order_limit *limit, uint64_t *odd)
 {
-    return after ? (int64_t)v.w1 <= key : (int64_t)v.w1 < key;
+    mps_value v = mps_value_load(at);
+    *odd |= v.w0 ^ limit->like_w0;
+    if (way == MPS_ORDER_BY_INT) {
+        return (int64_t)v.w1 < limit->n;
+    }
+    if (way == MPS_ORDER_BY_DIGITS) {
+        return mps_order_digits(v) < limit->digits;
+    }
+    double x = mps_order_double(v.w1);
+    return (x < limit->x) | (x == limit->equal);
+}
+
+/* In a sorted row of n > 0 keys: behind the last that comes before the limit. A conditional move, no branch, takes each
+ * step (the compiler has to be told that it could not be predicted). */
+__attribute__((always_inline)) static inline const mps_value *mps_order_search(mps_order_way way, const mps_value *base,
+                                                                               uint32_t n, const mps_order_limit *limit,
+                                                                               uint64_t *odd)
+{
+    for (uint32_t left = n; left > 1;) {
+        uint32_t half = left / 2;
+        const mps_value *next = base + half;
+        base = __builtin_expect_with_probability(mps_order_before(way, next - 1, limit, odd), 1, 0.5) ? next : base;
+        left -= half;
+    }
+    return base + mps_order_before(way, base, limit, odd);
 }
 
 /* The same as mps_order_find_any; ints among ints and short texts among short texts here, in the caller's own code. */
 __attribute__((always_inline)) static inline mps_status mps_order_find(mps_seg *seg, const mps_value *keys, uint32_t n,
                                                                        const mps_sought *key, bool after, uint32_t *at)
 {
-    const mps_value *base = keys;
+    const mps_value *end = keys;
+    mps_order_limit limit;
     uint64_t odd = 0;
     if (mps_unlikely(n == 0)) {
         *at = 0;
         return MPS_OK;
     }
-    uint32_t left = n;
     if (mps_likely(key->is_int)) {
-        int64_t wanted = (int64_t)key->rank.near.w1;
-        while (left > 1) {
-            uint32_t half = left / 2;
-            mps_value v = mps_value_load(&base[half - 1]);
-            odd |= v.w0 ^ MPS_TAG_INT;
-            base += mps_order_before_int(v, wanted, after) ? half : 0;
-            left -= half;
+        limit.like_w0 = MPS_TAG_INT;
+        odd = __builtin_add_overflow((int64_t)key->rank.near.w1, after, &limit.n);
+        end = mps_order_search(MPS_ORDER_BY_INT, keys, n, &limit, &odd);
+    } else if (mps_likely(key->is_short)) {
+        limit.like_w0 = key->rank.tag;
+        limit.digits = key->digits + after;
+        end = mps_order_search(MPS_ORDER_BY_DIGITS, keys, n, &limit, &odd);
+        odd &= 0xff;
+        const mps_value *met = after ? end - 1 : end; /* the one that may equal it */
+        if (met >= keys && met < keys + n) {
+            odd |= mps_order_twins(mps_value_load(met), key->rank.near);
         }
-        mps_value v = mps_value_load(base);
-        odd |= v.w0 ^ MPS_TAG_INT;
-        base += mps_order_before_int(v, wanted, after);
-    } else if (key->is_short) {
-        unsigned __int128 wanted = key->digits;
-        while (left > 1) {
-            uint32_t half = left / 2;
-            mps_value v = mps_value_load(&base[half - 1]);
-            unsigned __int128 digits = mps_order_digits(v);
-            odd |= (v.w0 ^ key->rank.tag) & 0xff;
-            base += (after ? digits <= wanted : digits < wanted) ? half : 0;
-            left -= half;
-        }
-        mps_value v = mps_value_load(base);
-        unsigned __int128 digits = mps_order_digits(v);
-        odd |= (v.w0 ^ key->rank.tag) & 0xff;
-        base += after ? digits <= wanted : digits < wanted;
     } else if (key->is_float) {
-        double wanted = mps_order_double(key->rank.near.w1);
-        while (left > 1) {
-            uint32_t half = left / 2;
-            mps_value v = mps_value_load(&base[half - 1]);
-            double x = mps_order_double(v.w1);
-            odd |= v.w0 ^ MPS_TAG_FLOAT;
-            base += (after ? x <= wanted : x < wanted) ? half : 0;
-            left -= half;
-        }
-        mps_value v = mps_value_load(base);
-        double x = mps_order_double(v.w1);
-        odd |= v.w0 ^ MPS_TAG_FLOAT;
-        base += after ? x <= wanted : x < wanted;
+        limit.like_w0 = MPS_TAG_FLOAT;
+        limit.x = mps_order_double(key->rank.near.w1);
+        limit.equal = after ? limit.x : mps_order_double(UINT64_MAX);
+        end = mps_order_search(MPS_ORDER_BY_FLOAT, keys, n, &limit, &odd);
     } else {
         odd = 1;
     }
     if (mps_unlikely(odd != 0)) {
         return mps_order_find_any(seg, keys, n, key, after, at);
     }
-    *at = (uint32_t)(base - keys);
+    *at = (uint32_t)(end - keys);
     return MPS_OK;
 }
 
@@ -159,6 +181,9 @@ static inline bool mps_order_equal(mps_seg *seg, mps_value stored, const mps_sou
 {
     if (mps_likely(key->is_int && stored.w0 == MPS_TAG_INT)) {
         return stored.w1 == key->rank.near.w1;
+    }
+    if (mps_likely(key->is_short && ((stored.w0 ^ key->rank.near.w0) & 0xff) == 0)) {
+        return stored.w0 == key->rank.near.w0 && stored.w1 == key->rank.near.w1;
     }
     int order = 1;
     return mps_order_compare(seg, stored, key, &order) == MPS_OK && order == 0;

@@ -20,8 +20,9 @@
  * nodes are filled before they are linked. Readers follow nothing that they have not bounded: offsets, levels, counts of keys; the
  * sequence tells whether to believe.
  *
- * Costs, h = height: finding h binary searches; inserting and removing the same, one shift of half a node on the average, one count a level;
- * one insertion in 30 or so splits a node. The place of a key, the key at a place: the same.
+ * Costs, h = height: finding h binary searches, each in lines of memory that were asked for together; inserting and removing the same,
+ * one shift of half a node on the average, one count a level; one insertion in 30 or so splits a node. The place of a key, the key at a
+ * place: the same.
  */
 #ifndef MPS_TREE_H
 #define MPS_TREE_H

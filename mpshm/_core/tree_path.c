@@ -1,15 +1,16 @@
 /* tree_path.c -- ways through a tree: to a key, to a place, from one leaf to the next. */
 #include "tree_body.h"
 
-/* Asks for the lines of a node that a search looks at first, before it is known to be one. */
+/* Asks for the lines of a node's keys, before it is known to be one: a search looks at few of them, one after the other, and they come
+ * sooner all together. (Where leaves have keys only, for every other line: the one beside it comes along.) */
 static inline void expect(const mps_view *t, mps_off off)
 {
     if (mps_likely(off < mps_load64(&t->seg->region.limit))) {
         const char *at = mps_region_at(&t->seg->region, off);
-        __builtin_prefetch(at);
-        __builtin_prefetch(at + offsetof(mps_tree_node, keys) + 16 * (MPS_TREE_FANOUT / 4));
-        __builtin_prefetch(at + offsetof(mps_tree_node, keys) + 16 * (MPS_TREE_FANOUT / 2));
-        __builtin_prefetch(at + offsetof(mps_tree_node, keys) + 16 * (MPS_TREE_FANOUT * 3 / 4));
+        uint32_t step = t->leaf_cap == MPS_TREE_FANOUT ? 64 : 128;
+        for (uint32_t line = 0; line < sizeof(mps_tree_node) / 128; line++) {
+            __builtin_prefetch(at + line * step);
+        }
     }
 }
 

@@ -207,6 +207,42 @@ static void whole(const world *w, mps_off deque, model *m, check_rng *rng, unsig
     }
 }
 
+/* Some values in and out at both ends under one guard. */
+static void with_pen(const world *w, mps_off deque, model *m, check_rng *rng)
+{
+    static thing t;
+    mps_deque_pen pen;
+    CHECK_OK(mps_deque_open(w->seg, door, deque, &pen));
+    for (uint64_t left = check_below(rng, 90); left > 0 && m->n < MOST - 2; left--) {
+        mps_end end = check_below(rng, 2) == 0 ? MPS_BACK : MPS_FRONT;
+        uint64_t id = check_random(rng) >> 20, at = end == MPS_FRONT ? 0 : m->n - 1;
+        if (check_below(rng, 9) < 5) {
+            thing_value(w, &t, id);
+            if (mps_enc_is_plain(&t.enc)) {
+                CHECK_OK(mps_deque_pen_push(&pen, end, t.enc.value));
+                model_push(m, end, id);
+            } else {
+                mps_value far = {MPS_TAG_BYTES | MPS_TAG_BLOCK, 64};
+                CHECK_STATUS(mps_deque_pen_push(&pen, end, far), MPS_E_INVAL);
+            }
+            continue;
+        }
+        mps_value value;
+        mps_status st = mps_deque_pen_pop(&pen, end, &value);
+        if (m->n == 0) {
+            CHECK_STATUS(st, MPS_E_RANGE);
+            continue;
+        }
+        thing_value(w, &t, m->values[at]);
+        CHECK_STATUS(st, mps_enc_is_plain(&t.enc) ? MPS_OK : MPS_E_INVAL);
+        if (st == MPS_OK) {
+            CHECK(value.w0 == t.enc.value.w0 && value.w1 == t.enc.value.w1);
+            model_splice(m, at, at + 1, NULL, 0);
+        }
+    }
+    CHECK_OK(mps_deque_close(&pen));
+}
+
 /* Any sequence of operations leaves what the same operations leave in the model; nothing leaks. */
 static void test_model(uint64_t seed, uint64_t maxlen, uint64_t most, uint64_t steps)
 {
@@ -235,6 +271,8 @@ static void test_model(uint64_t seed, uint64_t maxlen, uint64_t most, uint64_t s
             extend(&w, deque, &m, &rng, end);
         } else if (what < 31) {
             whole(&w, deque, &m, &rng, (unsigned)check_below(&rng, 8));
+        } else if (what < 33) {
+            with_pen(&w, deque, &m, &rng);
         } else {
             one_value(&w, deque, &m, &rng, (unsigned)check_below(&rng, 5));
         }

@@ -300,6 +300,7 @@ static void on_deque(mps_seg *seg, mps_off off)
     static mps_enc values[30];
     mps_copy copy;
     mps_snap snap;
+    mps_deque_pen pen;
     uint64_t n;
     mps_end end = below(2) == 0 ? MPS_BACK : MPS_FRONT;
     int64_t index = (int64_t)below(150) - 75;
@@ -308,7 +309,7 @@ static void on_deque(mps_seg *seg, mps_off off)
     for (uint64_t i = 0; i < 30; i++) {
         values[i] = v.enc;
     }
-    switch (below(16)) {
+    switch (below(17)) {
     case 0: (void)mps_deque_len(seg, door, off, &n); break;
     case 1: (void)mps_deque_set(seg, door, off, index, &v.enc); break;
     case 2:
@@ -330,6 +331,16 @@ static void on_deque(mps_seg *seg, mps_off off)
             mps_snap_drop_refs(seg, door, &snap, 0);
         }
         mps_snap_done(&snap);
+        break;
+    case 15:
+        if (mps_deque_open(seg, door, off, &pen) == MPS_OK) {
+            for (n = below(60); n > 0; n--) {
+                mps_end there = below(2) == 0 ? MPS_BACK : MPS_FRONT;
+                mps_value value = mps_value_int(5);
+                (void)(below(2) == 0 ? mps_deque_pen_push(&pen, there, value) : mps_deque_pen_pop(&pen, there, &value));
+            }
+            (void)mps_deque_close(&pen);
+        }
         break;
     default: (void)mps_deque_get(seg, door, off, index, &copy);
     }

@@ -4,6 +4,7 @@ import collections
 import copy
 import enum
 import pickle
+import random
 from collections.abc import Mapping, MutableMapping, MutableSet
 
 import pytest
@@ -323,3 +324,38 @@ def test_in_a_segment(manager):
     assert ordered.Map._make(manager.segment, {1: 2}, flat=True) == {1: 2}
     assert ordered.MultiMap._make(manager.segment, [(1, 2)]).items() == [(1, 2)]
     assert ordered.SortedSet._make(manager.segment, [2, 1])[:] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        [text + "\0" * n for text in ("", "a", "ab", "abcdefgh", "abcdefghi", "\x7f") for n in range(6)],
+        [text + b"\0" * n for text in (b"", b"a", b"\xff", b"abcdefgh") for n in range(6)],
+        [text + "\0" * n for text in ("\xe9", "\xe9a", "\xff" * 8, "a") for n in range(6)],
+        [sign * ((1 << 63) - n) - (sign < 0) for n in range(1, 40) for sign in (1, -1)],
+        [float(n) for n in range(-40, 40)] + [float("inf"), -float("inf")],
+        [*range(-40, 40), (1 << 63) - 1, 1 << 63, 2.5, -(1 << 63), -(1 << 63) - 1],
+    ],
+    ids=["ascii", "bytes", "latin", "ends of int64", "float", "mixed"],
+)
+def test_near_neighbours(keys):
+    """Keys that differ in zeros at their end alone, or stand at the ends of int64, are in order and found."""
+    rng = random.Random(1)
+    pairs = [(key, i) for i, key in enumerate(keys)] * 4
+    rng.shuffle(pairs)
+    made, several = mpshm.Map(), mpshm.MultiMap()
+    for key, i in pairs:
+        made[key] = i
+        several.add(key, i)
+    assert made.items() == sorted(dict(pairs).items())
+    assert [key for key, _ in several.items()] == sorted(key for key, _ in pairs)
+    for place, key in enumerate(sorted(keys)):
+        assert made[key] == keys.index(key)
+        assert key in made
+        assert (made.bisect_left(key), made.bisect_right(key)) == (place, place + 1)
+        assert (several.bisect_left(key), several.bisect_right(key)) == (4 * place, 4 * place + 4)
+    for key in keys:
+        del made[key]
+        assert key not in made
+    assert len(made) == 0
+    assert mpshm.SortedSet(pair[0] for pair in pairs) == set(keys)

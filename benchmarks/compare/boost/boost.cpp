@@ -318,21 +318,26 @@ template <class Guard, class Deque> static void deque_row(const char *what, Dequ
 
 template <class Guard, class List> static void list_rows(const std::string &how, List &list, Mutex &mutex)
 {
+    double in = 1e9, out = 1e9;
     list.push_back(0);
     auto end = list.insert(list.end(), 1);
-    double begun = bench_now();
-    for (uint64_t i = 0; i < BENCH_KEYS; i++) {
-        Guard guard(mutex);
-        list.insert(end, int64_t(i));
+    for (unsigned r = 0; r < BENCH_REPEATS; r++) {
+        double begun = bench_now();
+        for (uint64_t i = 0; i < BENCH_KEYS; i++) {
+            Guard guard(mutex);
+            list.insert(end, int64_t(i));
+        }
+        in = bench_least(in, (bench_now() - begun) / BENCH_KEYS);
+        auto at = ++list.begin();
+        begun = bench_now();
+        for (uint64_t i = 0; i < BENCH_KEYS; i++) {
+            Guard guard(mutex);
+            at = list.erase(at);
+        }
+        out = bench_least(out, (bench_now() - begun) / BENCH_KEYS);
     }
-    say(("list insert, 1M" + how).c_str(), begun, BENCH_KEYS);
-    auto at = ++list.begin();
-    begun = bench_now();
-    for (uint64_t i = 0; i < BENCH_KEYS; i++) {
-        Guard guard(mutex);
-        at = list.erase(at);
-    }
-    say(("list erase, 1M" + how).c_str(), begun, BENCH_KEYS);
+    bench_row(("list insert, 1M" + how).c_str(), in);
+    bench_row(("list erase, 1M" + how).c_str(), out);
 }
 
 static const char VECTOR_LOCKED[] = "vector push, 10M, a lock each";
@@ -340,6 +345,7 @@ static const char VECTOR_FREE[] = "vector push, 10M, one lock for all (boost: no
 static const char VECTOR_FRESH[] = "vector push, 10M, in fresh memory, one lock for all (boost: none)";
 static const char DEQUE_LOCKED[] = "deque push + pop, a lock each";
 static const char DEQUE_FREE[] = "deque push + pop, a lock each (boost: none)";
+static const char DEQUE_ONCE[] = "deque push + pop, one lock for all (boost: none)";
 
 // ---- names ----
 
@@ -423,6 +429,7 @@ static uint64_t boost_rows()
     Deque deque(plain);
     deque_row<Lock>(DEQUE_LOCKED, deque, mutex);
     deque_row<Free>(DEQUE_FREE, deque, mutex);
+    deque_row<Free>(DEQUE_ONCE, deque, mutex);
     bi::list<int64_t, Plain<int64_t>> list(plain);
     list_rows<Lock>(", a lock each", list, mutex);
     list_rows<Free>(", a lock each (boost: none)", list, mutex);
@@ -453,6 +460,7 @@ static uint64_t std_rows()
     }
     bench_row(VECTOR_FRESH, fresh);
     deque_row<Free>(DEQUE_FREE, deque, mutex);
+    deque_row<Free>(DEQUE_ONCE, deque, mutex);
     list_rows<Free>(", a lock each (boost: none)", list, mutex);
     return found;
 }

@@ -184,10 +184,27 @@ static double deque_churn(mps_off deque, mps_end in, mps_end out)
     return (bench_now() - begun) / BENCH_KEYS;
 }
 
+/* The same under one guard. */
+static double deque_pen_churn(mps_off deque, mps_end in, mps_end out)
+{
+    mps_deque_pen pen;
+    mps_value value;
+    uint64_t sum = 0;
+    double begun = bench_now();
+    sure(mps_deque_open(seg, BENCH_DOOR, deque, &pen));
+    for (uint64_t i = 0; i < BENCH_KEYS; i++) {
+        sure(mps_deque_pen_push(&pen, in, mps_value_int((int64_t)i)));
+        sure(mps_deque_pen_pop(&pen, out, &value));
+        sum += value.w1;
+    }
+    sure(mps_deque_close(&pen));
+    return sum == 1 ? 0 : (bench_now() - begun) / BENCH_KEYS;
+}
+
 static void deque_rows(void)
 {
     mps_off deque = bench_object(seg, MPS_KIND_DEQUE, sizeof(mps_deque));
-    double through = 1e9;
+    double through = 1e9, pen = 1e9;
     for (uint64_t i = 0; i < BENCH_LIVE; i++) {
         mps_enc value = number((int64_t)i);
         sure(mps_deque_push(seg, BENCH_DOOR, deque, MPS_BACK, &value));
@@ -196,7 +213,11 @@ static void deque_rows(void)
         through = bench_least(through, deque_churn(deque, MPS_BACK, MPS_FRONT));
     }
     bench_row("deque push + pop, a lock each", through);
+    for (unsigned i = 0; i < BENCH_REPEATS; i++) {
+        pen = bench_least(pen, deque_pen_churn(deque, MPS_BACK, MPS_FRONT));
+    }
     bench_row("deque push + pop, a lock each (boost: none)", through);
+    bench_row("deque push + pop, one lock for all (boost: none)", pen);
     mps_ref_drop(seg, BENCH_DOOR, deque);
 }
 
@@ -212,29 +233,34 @@ static void list_row(const char *what, double ns)
     }
 }
 
-/* One million values into a list before its last, one after the other, and out again. */
+/* One million values into a list before its last, one after the other, and out again: some times, as the list keeps no memory. */
 static void list_rows(void)
 {
     mps_off list = bench_object(seg, MPS_KIND_LINKED_LIST, sizeof(mps_linked));
     mps_enc ends[2] = {number(0), number(1)};
     mps_cursor at, next;
     mps_spot spot = {.index = 0};
+    double in = 1e9, out = 1e9;
     sure(mps_linked_insert(seg, BENCH_DOOR, list, spot, false, ends, 2, NULL));
-    sure(mps_linked_at(seg, BENCH_DOOR, list, 1, &at));
     spot.cursor = &at;
-    double begun = bench_now();
-    for (uint64_t i = 0; i < BENCH_KEYS; i++) {
-        mps_enc value = number((int64_t)i);
-        sure(mps_linked_insert(seg, BENCH_DOOR, list, spot, false, &value, 1, NULL));
+    for (unsigned r = 0; r < BENCH_REPEATS; r++) {
+        sure(mps_linked_at(seg, BENCH_DOOR, list, 1, &at));
+        double begun = bench_now();
+        for (uint64_t i = 0; i < BENCH_KEYS; i++) {
+            mps_enc value = number((int64_t)i);
+            sure(mps_linked_insert(seg, BENCH_DOOR, list, spot, false, &value, 1, NULL));
+        }
+        in = bench_least(in, (bench_now() - begun) / BENCH_KEYS);
+        sure(mps_linked_at(seg, BENCH_DOOR, list, 1, &at));
+        begun = bench_now();
+        for (uint64_t i = 0; i < BENCH_KEYS; i++) {
+            sure(mps_linked_erase(seg, BENCH_DOOR, list, spot, NULL, NULL, &next));
+            at = next;
+        }
+        out = bench_least(out, (bench_now() - begun) / BENCH_KEYS);
     }
-    list_row("list insert", (bench_now() - begun) / BENCH_KEYS);
-    sure(mps_linked_at(seg, BENCH_DOOR, list, 1, &at));
-    begun = bench_now();
-    for (uint64_t i = 0; i < BENCH_KEYS; i++) {
-        sure(mps_linked_erase(seg, BENCH_DOOR, list, spot, NULL, NULL, &next));
-        at = next;
-    }
-    list_row("list erase", (bench_now() - begun) / BENCH_KEYS);
+    list_row("list insert", in);
+    list_row("list erase", out);
     mps_ref_drop(seg, BENCH_DOOR, list);
 }
 
