@@ -4,6 +4,7 @@ MPSHM_SOAK_SECONDS sets how long (3), MPSHM_SOAK_SEED which operations (random, 
 """
 
 import collections
+import contextlib
 import ctypes
 import mmap
 import os
@@ -32,14 +33,15 @@ def limited(wait, timeout):
         assert time.monotonic() - begun < timeout + PATIENCE_S, "a wait went past its timeout"
 
 
-def report_type(*counts):
+def report_type(*counts, held=0):
     """A structure for what a worker did, in memory that a kill does not reach.
 
     Of each of `counts` it has a number `..._begun` that runs ahead of `..._done` by one at most; besides, the items
-    that were got, and whether one is just being got.
+    that were got, whether one is just being got, and `held` numbers for what the worker has in its hands.
     """
     fields = [(f"{count}_{when}", ctypes.c_int64) for count in ("put", *counts) for when in ("begun", "done")]
     fields += [("got", ctypes.c_int64), ("getting", ctypes.c_int64), ("items", ctypes.c_int64 * SLOTS)]
+    fields += [("held", ctypes.c_int64 * held)]
     return type("Report", (ctypes.Structure,), {"_fields_": tuple(fields)})
 
 
@@ -62,18 +64,26 @@ class Progress:
         self.got = self.got + 1
 
 
-class Worker:
+class Known:
+    """Somebody whose doings are known."""
+
+    def __init__(self, name, report):
+        self.name = name
+        self.progress = Progress(report, name)
+
+
+class Worker(Known):
     """A running worker: `work(seed, shared, progress)` in a process of its own."""
 
     def __init__(self, name, work, shared, report):
-        self.name = name
-        self.progress = Progress(report, name)
+        super().__init__(name, report)
         context = mpshm.get_context("fork")
         self.process = context.Process(target=work, args=(SEED + name, shared, self.progress), daemon=True)
         self.process.start()
 
     def kill(self):
-        os.kill(self.process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it ended by itself, which is told below
+            os.kill(self.process.pid, signal.SIGKILL)
         self.process.join(PATIENCE_S)
         assert self.process.exitcode == -signal.SIGKILL, f"worker {self.name}: exit {self.process.exitcode}"
         self.process.close()
