@@ -195,6 +195,7 @@ def verify_empty(segments, before, lost):
         assert segment.check() is None
         left += segment.stats().objects - at_first.objects
     assert left <= lost, f"{left} objects are left, of which {lost} may be"
+    return left
 
 
 def kill_and_verify(shared):
@@ -235,9 +236,11 @@ def soak(folder):
     totals = kill_and_verify([Shared(segment) for segment in segments])
     assert totals["kills"] > SECONDS
     segments[1] = ManagedMappedFile(path, "r+")
-    verify_empty(segments, before, totals["lost"])
+    left = verify_empty(segments, before, totals["lost"])
     recoveries = [segment.stats().recoveries for segment in segments]
-    print(f"{totals['kills']} kills, {recoveries} recoveries, {totals['lost']} allocations lost")
+    print(
+        f"{totals['kills']} kills, {recoveries} recoveries, {left} of {totals['lost']} allocations in dead hands left"
+    )
 
 
 @pytest.mark.timeout(SECONDS * 3 + 120)
