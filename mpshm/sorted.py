@@ -244,7 +244,7 @@ class MultiMap(Ordered, Pooled, Shared, _types.MultiMap[_K, _V]):
     __slots__ = ("__weakref__",)
     __hash__ = None  # type: ignore[assignment]
 
-    _typeid = "multimap"
+    _typeid = "multi_map"
 
     def __init__(
         self, items: Mapping[_K, _V] | Iterable[tuple[_K, _V]] = (), /, *, allocator: Spec = None, flat: bool = False
@@ -329,7 +329,7 @@ class SortedSet(Ordered, Pooled, Shared, _types.SortedSet[_K]):
     __slots__ = ("__weakref__",)
     __hash__ = None  # type: ignore[assignment]
 
-    _typeid = "sortedset"
+    _typeid = "sorted_set"
 
     def __init__(self, iterable: Iterable[_K] = (), /, *, allocator: Spec = None, flat: bool = False) -> None:
         self._allocate_by(allocator)
