@@ -15,6 +15,8 @@ _T = TypeVar("_T")
 def _segment_at(address: int) -> segments.Segment | None:
     """The segment of this process that an address belongs to."""
     for segment in segments.known():
+        if not segment._pointer:
+            continue  # closed
         begin, end = _types.range_of(segment._pointer)
         if begin <= address < end:
             return segment

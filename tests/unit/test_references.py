@@ -231,6 +231,15 @@ def test_pointers_out_of_the_segment(segment):
             node.next.get(Node)
 
 
+def test_pointers_beside_closed_segments(segment, tmp_path):
+    """A segment that was closed, and is not forgotten yet, disturbs nobody's pointers."""
+    closed = mpshm.ManagedMappedFile(tmp_path / "closed", "x")
+    closed.close()
+    node = segment.construct(Node, None, 3)
+    node.next.set(node)
+    assert node.next.get(Node).value == 3 and closed.closed
+
+
 def test_targets_keep_their_memory_mapped():
     """What get() gave can be read when all else of the segment is gone in this process."""
     segment = mpshm.AnonymousSegment()
