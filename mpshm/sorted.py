@@ -60,8 +60,10 @@ class Ordered:
 
         Raises: ValueError if it is not there; else as `lower_bound`.
         """
+        whole = start is None and stop is None
+        first, last, _ = (0, 0, 1) if whole else slice(start, stop).indices(len(self))
         _, n, _, place = self._range(_KEYS, key, True, key, True, None, None, False, 0, 0)
-        if n and ((start is None and stop is None) or place in range(len(self))[start:stop]):
+        if n and (whole or first <= place < last):
             return int(place)
         raise ValueError(f"{key!r} is not in list")
 

@@ -463,7 +463,8 @@ def use_list_marks(s, rng, report):
         if len(made) < MANY:
             made.extend([mark] * WIDTH)
     elif kind == 3:
-        made.splice(rng.choice([made.begin, made.end])(), other)
+        with made.lock:  # else the first item may be another, or gone, by the time of the splice
+            made.splice(rng.choice([made.begin, made.end])(), other)
     elif kind == 4:
         made.reverse()
     elif kind == 5:

@@ -25,6 +25,7 @@ from soaking import PATIENCE_S, SECONDS, SEED, SLOTS, WIDTH, WORKERS, Known, Wor
 
 import mpshm
 from mpshm import AnonymousSegment, ManagedMappedFile
+from mpshm.allocators import Pool
 
 
 def work(seed, shared, progress):
@@ -138,7 +139,7 @@ def verify_pools(s):
         assert stats.used + stats.free + stats.cached == stats.nodes
     users = collections.defaultdict(int)
     for made in (*s.lists, *s.list_marks, s.cells):
-        if made.allocator is not mpshm.BestFit:
+        if isinstance(made.allocator, Pool):
             users[made.allocator._offset] += len(made)
     for made in s.lists[2:]:
         pool = made.allocator
@@ -229,7 +230,8 @@ def soak(folder):
     """Start workers, kill them, and verify, for so long. Run in an interpreter of its own."""
     faulthandler.dump_traceback_later(SECONDS * 3 + 60, exit=True)
     path = folder / "segment"
-    segments = [AnonymousSegment(1 << 20), ManagedMappedFile(path, "x", 1 << 20)]
+    fit = mpshm.SequentialFit if SEED % 2 else mpshm.BestFit
+    segments = [AnonymousSegment(1 << 20, allocator=fit), ManagedMappedFile(path, "x", 1 << 20)]
     for segment in segments:
         segment.reserve_names(2000)
     before = [segment.stats() for segment in segments]
