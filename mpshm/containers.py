@@ -7,6 +7,7 @@ call a user's code never run while something is locked.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, MutableSequence
+from operator import index as as_index
 from sys import maxsize
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
@@ -16,7 +17,7 @@ from . import _types
 if TYPE_CHECKING:
     from .segments import Segment
 
-__all__ = ["Dict", "List", "Namespace", "Shared", "Value", "mark"]
+__all__ = ["Dict", "List", "Namespace", "Shared", "Value", "mark", "place_of"]
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -61,6 +62,14 @@ class Shared:
 
     def _text(self) -> str:
         return repr(self)
+
+
+def place_of(index: SupportsIndex) -> int:
+    """An index as list.pop() and insert() take it. Raises: TypeError; OverflowError beyond the machine's numbers."""
+    place = as_index(index)
+    if not -maxsize - 1 <= place <= maxsize:
+        raise OverflowError("Python int too large to convert to C ssize_t")
+    return place
 
 
 def mark(handle: _types.Handle) -> tuple[int, int, int]:

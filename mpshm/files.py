@@ -39,6 +39,8 @@ class _Text(Protocol):
 
 def _parts(mode: str, other: str, own: str) -> tuple[str, bool, bool]:
     """The letter of a mode, and whether it reads and writes. Raises: ValueError."""
+    if not isinstance(mode, str):
+        raise TypeError(f"open() argument 'mode' must be str, not {type(mode).__name__}")
     letters = mode.replace(own, "", 1)
     if other in letters or letters.replace("+", "", 1) not in ("r", "w", "a"):
         raise ValueError(f"invalid mode: {mode!r}")

@@ -444,6 +444,35 @@ class SyncManager(BaseManager):
         made.__init__(items, allocator=allocator, flat=flat, **kwds)  # type: ignore[misc]
         return made
 
+    def multi_map(
+        self,
+        items: Mapping[_K, _V] | Iterable[tuple[_K, _V]] = (),
+        /,
+        *,
+        allocator: Spec = None,
+        flat: bool = False,
+    ) -> ordered.MultiMap[_K, _V]:
+        """A shared mapping that is sorted by key, with any number of values for each.
+
+        Args: as `mpshm.MultiMap`'s. Raises: what MultiMap() raises; AssertionError before `start()`;
+        SegmentFullError.
+        """
+        made: ordered.MultiMap[_K, _V] = self._create(ordered.MultiMap)
+        made.__init__(items, allocator=allocator, flat=flat)  # type: ignore[misc]
+        return made
+
+    def sorted_set(
+        self, iterable: Iterable[_T] = (), /, *, allocator: Spec = None, flat: bool = False
+    ) -> ordered.SortedSet[_T]:
+        """A shared set that is sorted.
+
+        Args: as `mpshm.SortedSet`'s. Raises: what SortedSet() raises; AssertionError before `start()`;
+        SegmentFullError.
+        """
+        made: ordered.SortedSet[_T] = self._create(ordered.SortedSet)
+        made.__init__(iterable, allocator=allocator, flat=flat)  # type: ignore[misc]
+        return made
+
     def vector(
         self, dtype: DTypeLike, iterable_or_size: Iterable[Any] | SupportsIndex = (), *, maxlen: int | None = None
     ) -> vectors.Vector:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary, ref
 
 from . import _types, sync
+from .errors import SegmentPermissionError
 from .segments import Segment
 
 if TYPE_CHECKING:
@@ -121,8 +122,17 @@ def _resolve(typecode_or_type: CType) -> CType:
 
 
 def _attach(type_: CType, raw: _types.Raw) -> CType:
-    """The object of that type in that memory."""
-    made = _class_of(type_).from_buffer(raw)
+    """The object of that type in that memory. Raises: SegmentPermissionError where nothing may be written."""
+    try:
+        made = _class_of(type_).from_buffer(raw)
+    except TypeError:
+        if not memoryview(raw).readonly:
+            raise
+        raise SegmentPermissionError.because(
+            f"cannot show a {type_.__name__} of {raw._segment._name}: ctypes objects can be written to, and the "
+            "segment is read-only",
+            advice="Read its bytes, as bytes(dict(segment.items())[name]), or open the segment with mode 'r+' or 'c'",
+        ) from None
     made._raw = raw
     return made
 

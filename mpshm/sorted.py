@@ -60,8 +60,10 @@ class Ordered:
 
         Raises: ValueError if it is not there; else as `lower_bound`.
         """
+        whole = start is None and stop is None
+        first, last, _ = (0, 0, 1) if whole else slice(start, stop).indices(len(self))
         _, n, _, place = self._range(_KEYS, key, True, key, True, None, None, False, 0, 0)
-        if n and ((start is None and stop is None) or place in range(len(self))[start:stop]):
+        if n and (whole or first <= place < last):
             return int(place)
         raise ValueError(f"{key!r} is not in list")
 
@@ -244,7 +246,7 @@ class MultiMap(Ordered, Pooled, Shared, _types.MultiMap[_K, _V]):
     __slots__ = ("__weakref__",)
     __hash__ = None  # type: ignore[assignment]
 
-    _typeid = "multimap"
+    _typeid = "multi_map"
 
     def __init__(
         self, items: Mapping[_K, _V] | Iterable[tuple[_K, _V]] = (), /, *, allocator: Spec = None, flat: bool = False
@@ -329,7 +331,7 @@ class SortedSet(Ordered, Pooled, Shared, _types.SortedSet[_K]):
     __slots__ = ("__weakref__",)
     __hash__ = None  # type: ignore[assignment]
 
-    _typeid = "sortedset"
+    _typeid = "sorted_set"
 
     def __init__(self, iterable: Iterable[_K] = (), /, *, allocator: Spec = None, flat: bool = False) -> None:
         self._allocate_by(allocator)

@@ -10,7 +10,7 @@ from operator import index as as_index
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from . import _types
-from .containers import Shared
+from .containers import Shared, place_of
 from .files import ByteFile, TextFile
 from .segments import Segment
 
@@ -107,7 +107,7 @@ class String(Shared, _types.String):
         content = _plain(value)
         if isinstance(key, slice):
             if key.step in (None, 1):
-                self._assign(key, content if isinstance(content, str) else bytes(content))
+                self._assign(key, content if isinstance(content, str) else _bytes_of(content))
             else:
                 self._edit(lambda all_: _set_stepped(all_, key, content))
             return
@@ -128,16 +128,16 @@ class String(Shared, _types.String):
     def extend(self, value: Any, /) -> None:
         """Put text, bytes, or the numbers of bytes, at the end."""
         content = _plain(value)
-        self.append(content if isinstance(content, str) or not self.is_bytes else bytes(content))
+        self.append(content if isinstance(content, str) or not self.is_bytes else _bytes_of(content))
 
     def insert(self, index: SupportsIndex, value: Any, /) -> None:
         """Put text, or bytes (or the number of one), before index, which is clipped."""
-        place = as_index(index)
+        place = place_of(index)
         self._assign(slice(place, place), _plain(value))
 
     def pop(self, index: SupportsIndex = -1, /) -> Any:
         """Take the character at index out and return it. Raises: IndexError if there is none."""
-        place = as_index(index)
+        place = place_of(index)
         found: list[Any] = []
 
         def without(all_: Any) -> Any:
@@ -196,7 +196,10 @@ class String(Shared, _types.String):
         return self._whole()[0] % values
 
     def __iadd__(self, other: Any) -> Self:
-        self.append(_plain(other))
+        content = _plain(other)
+        if hasattr(content, "__index__"):
+            raise TypeError(f"can't concat {type(content).__name__} to a String")
+        self.append(content)
         return self
 
     def __imul__(self, n: SupportsIndex) -> Self:
@@ -225,6 +228,15 @@ class String(Shared, _types.String):
 def _plain(value: Any) -> Any:
     """A String's content; anything else as it is."""
     return value._whole()[0] if isinstance(value, String) else value
+
+
+def _bytes_of(content: Any) -> bytes:
+    """The bytes of a bytes-like object, or of numbers. Raises: TypeError for one number: bytes() would make zeros."""
+    if hasattr(content, "__index__") or isinstance(content, str):
+        raise TypeError(
+            f"a String of bytes takes bytes-like objects, or numbers of bytes, not {type(content).__name__}"
+        )
+    return bytes(content)
 
 
 def _compare(string: String, other: object, how: str) -> Any:

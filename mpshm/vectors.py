@@ -13,7 +13,7 @@ from sys import byteorder, maxsize
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from . import _types
-from .containers import Shared
+from .containers import Shared, place_of
 from .files import ByteFile
 from .segments import Segment
 
@@ -148,12 +148,12 @@ class Vector(Shared, _types.Vector):
 
     def pop(self, index: SupportsIndex = -1, /) -> Any:
         """Take the item at index out and return it. Raises: IndexError if there is none."""
-        return self._scalar(self._pop(as_index(index)))
+        return self._scalar(self._pop(place_of(index)))
 
     def index(self, value: object, start: SupportsIndex = 0, stop: SupportsIndex = maxsize, /) -> int:
         """The first place of `value`, from `start` on and before `stop`. Raises: ValueError if it is not there."""
         array = self.copy()
-        first, last, _ = slice(start, stop).indices(len(array))
+        first, last, _ = slice(as_index(start), as_index(stop)).indices(len(array))
         places = self._places(array[first:last], value)
         if len(places) == 0:
             raise ValueError(f"{value!r} is not in vector")

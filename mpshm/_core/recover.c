@@ -66,6 +66,8 @@ static mps_status free_its_locks(mps_seg *seg, uint32_t slot, uint32_t token)
     for (uint32_t i = 0; i < MPS_LANES; i++) {
         release_guards(seg, &body->lanes[i], token);
     }
+    /* It counts as alive while we clean up after it, in its name: nobody must wait for it to go on, we least of all. */
+    mps_word_unlock(&seg->control->freeze, token);
     return MPS_OK;
 }
 

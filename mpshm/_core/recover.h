@@ -6,7 +6,7 @@
  *
  *   1. every lane: undo the inner journal, let go of the allocator's guard       (needs no lock)
  *   2. every lane: undo, or if committed finish, the outer journal               (needs the allocator's guard)
- *   3. every lane: mend the sequences of the guards it held, let go of them
+ *   3. every lane: mend the sequences of the guards it held, let go of them; end the standstill it may have ordered
  *   4. drop holds and references, empty limbo and caches, free spills            (operations in the dead one's name)
  *   5. count the generation up, free the slot
  *

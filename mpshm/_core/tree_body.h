@@ -4,6 +4,9 @@
  * the last); in others that of the child that the path goes through.
  *
  * A tree that this operation makes is `fresh`: nobody sees its nodes, so they change without the journal.
+ *
+ * Where a node gives its last items away (a split, a neighbour's borrowing), they stay behind those in use until the operation ends: to
+ * undo it, only the number of those in use is set back. So whoever in the same operation writes there later, saves them first.
  */
 #ifndef MPS_TREE_BODY_H
 #define MPS_TREE_BODY_H
@@ -52,6 +55,7 @@ typedef struct mps_view {
     uint32_t height;
     uint32_t leaf_cap; /* keys that fit into a leaf */
     bool fresh;
+    bool again; /* this operation has put items in before: what stands behind those in use may be needed to undo that */
     bool multi; /* several items of one key */
 } mps_view;
 
@@ -129,6 +133,7 @@ static inline mps_status mps_tree_view(mps_seg *seg, mps_tree *tree, mps_view *t
     t->root = 0;
     t->leaf_cap = kind == MPS_KIND_SORTED_SET ? MPS_TREE_KEYS : MPS_TREE_FANOUT;
     t->fresh = false;
+    t->again = false;
     t->multi = kind == MPS_KIND_MULTI_MAP;
     if (mps_unlikely(off == 0)) {
         return MPS_OK;

@@ -32,6 +32,7 @@ static mps_status put_all(mps_tx *tx, mps_view *t, const mps_enc *keys, const mp
     mps_status st = MPS_OK;
     for (uint64_t i = 0; i < n && st == MPS_OK; i++) {
         st = put_one(tx, t, &keys[i], values != NULL ? &values[i] : NULL);
+        t->again = true;
     }
     return st;
 }

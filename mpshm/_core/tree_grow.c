@@ -227,7 +227,7 @@ mps_status mps_tree_insert(mps_tx *tx, mps_view *t, mps_path *p, mps_value key, 
         value = (mps_value){right.off, total(&right, level - 1)};
         above->at++;
     }
-    put(tx, t, &p->spots[level], level, key, value, false);
+    put(tx, t, &p->spots[level], level, key, value, t->again);
     count_up(tx, t, p, level);
     return MPS_OK;
 }

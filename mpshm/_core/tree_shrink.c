@@ -69,6 +69,18 @@ static mps_value separator(const pair *both)
     return mps_value_load(&both->parent->node->keys[both->at]);
 }
 
+/* Saves k entries from first on, which this operation may write over later: a removal that follows this one. */
+static void save(mps_tx *tx, const mps_view *t, const mps_spot *s, uint32_t level, uint32_t first, uint32_t k)
+{
+    mps_value *rows[2] = {s->node->keys, mps_tree_slots(s->node)};
+    for (unsigned row = 0; row < (mps_tree_has_slots(t, level) ? 2 : 1); row++) {
+        for (uint32_t i = first; i < first + k; i++) {
+            mps_tx_log(tx, &rows[row][i].w0);
+            mps_tx_log(tx, &rows[row][i].w1);
+        }
+    }
+}
+
 static void move_left(mps_tx *tx, const mps_view *t, pair *both, uint32_t k)
 {
     mps_spot *left = &both->left, *right = &both->right;
@@ -94,6 +106,7 @@ static void move_right(mps_tx *tx, const mps_view *t, pair *both, uint32_t k)
     mps_tree_write(&right->node->keys[k], separator(both));
     count_moved(tx, t, both, -(int64_t)below(left, both->level, first, k));
     mps_tree_put_value(tx, t, &both->parent->node->keys[both->at], mps_value_load(&left->node->keys[first]));
+    save(tx, t, left, both->level, first, k);
     mps_tree_put_n(tx, t, right, both->level, right->n + k);
     mps_tree_put_n(tx, t, left, both->level, first);
 }

@@ -98,7 +98,7 @@ static PyObject *linked_insert(PyObject *self, PyObject *const *args, Py_ssize_t
     if (!mpy_count_args("insert", n, 2, 2)) {
         return NULL;
     }
-    index = PyNumber_AsSsize_t(args[0], NULL);
+    index = PyNumber_AsSsize_t(args[0], PyExc_OverflowError);
     if (index == -1 && PyErr_Occurred()) {
         return NULL;
     }

@@ -363,7 +363,7 @@ static PyObject *vector_insert(PyObject *self, PyObject *const *args, Py_ssize_t
     if (!mpy_count_args("_insert", n_args, 2, 2)) {
         return NULL;
     }
-    index = PyNumber_AsSsize_t(args[0], NULL);
+    index = PyNumber_AsSsize_t(args[0], PyExc_OverflowError);
     if ((index == -1 && PyErr_Occurred()) || items_of(h, args[1], &form, &view, &n) < 0) {
         return NULL;
     }

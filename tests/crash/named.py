@@ -175,5 +175,9 @@ SCENARIOS: dict[str, tuple[Any, Any, Any]] = {
     "reallocate_shorter": (start(sizes=[5000]), on_first("reallocate", 4000), look),
     "reallocate_much_shorter": (start(sizes=[50000, 100]), on_first("reallocate", 40), look),
     "reallocate_moved": (start(sizes=[100, 100]), on_first("reallocate", 30000), look),
+    # Those who stop all others meanwhile, and are recovered by somebody who did not wait for them.
+    "frozen_check": (start("one", sizes=[100]), on_segment("check"), look),
+    "frozen_shrink": (start("one", sizes=[100]), on_segment("shrink_to_fit"), look),
+    "frozen_zero": (start("one", sizes=[100]), on_segment("zero_free_memory"), look),
     "view": (start(sizes=[100]), lambda t: bytes(t["m"].segment.view(t["handles"][0])) and None, look),
 }

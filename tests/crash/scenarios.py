@@ -633,11 +633,19 @@ SCENARIOS: dict[str, Scenario] = {
     "map_popitem_first": Scenario(a_map(FANOUT + 1, value=BLOB), on("popitem", 0), look),
     "map_update": Scenario(a_map(70, value=LONG), on("update", {i: 5 for i in range(0, 200, 3)}), look),
     "map_update_few": Scenario(a_map(FANOUT * 10), on("update", {301: 5, 302: LONG, 999: 7}), look),
+    # More than one step in the same nodes: what the first left behind those in use is needed to undo it.
+    "map_update_after_a_split": Scenario(a_map(FANOUT), on("update", {1: LONG, 3: 5, 5: 6}), look),
+    "map_take_after_a_borrowing": Scenario(
+        thin_map(FANOUT, LEAST), on("_take", [FANOUT, FANOUT + 1, FANOUT + 2, *range(26)]), look
+    ),
     "map_clear": Scenario(a_map(FANOUT + 9, value=LONG), on("clear"), look),
     "map_incr": Scenario(a_map(FANOUT), on("incr", 33, 5), look),
     "map_setdefault": Scenario(a_map(5), on("setdefault", 3, LONG), look),
     "map_of_containers": Scenario(lambda m: {"m": m, "d": m.map(a=m.list([LONG]))}, cut("a"), look),
     "multimap_add": Scenario(a_sorted("MultiMap", [(1, i) for i in range(FANOUT)]), on("add", 1, LONG), look),
+    "multimap_update": Scenario(
+        a_sorted("MultiMap", [(i // 9, i) for i in range(FANOUT)]), on("update", [(1, LONG), (1, 2), (1, 3)]), look
+    ),
     "multimap_remove": Scenario(a_sorted("MultiMap", [(1, LONG), (1, 2), (2, 3)]), on("remove", 1, 2), look),
     "sorted_set_add": Scenario(a_sorted("SortedSet", range(2 * FANOUT)), on("add", 20.5), look),
     "sorted_set_keep": Scenario(a_sorted("SortedSet", TEXTS), on("intersection_update", list(TEXTS)[::3]), look),

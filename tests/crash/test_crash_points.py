@@ -81,6 +81,8 @@ RECOVERED = [
     "pooled_clear_CachedNodePool",
     "string_widen",
     "map_merge",
+    "map_update_after_a_split",
+    "frozen_check",
     "construct_grow",
     "destroy_tree",
     "reallocate_moved",

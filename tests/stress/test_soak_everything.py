@@ -10,48 +10,36 @@ MPSHM_SOAK_SECONDS sets how long (3), MPSHM_SOAK_SEED which operations (random, 
 
 import array
 import collections
-import ctypes
 import faulthandler
 import gc
 import itertools
-import mmap
 import os
 import queue
 import random
-import signal
-import subprocess
-import sys
 import threading
 import time
 
 import pytest
+from soaking import (
+    PATIENCE_S,
+    SECONDS,
+    SEED,
+    SLOTS,
+    WIDTH,
+    WORKERS,
+    Worker,
+    limited,
+    report_type,
+    run_alone,
+    verify_items,
+)
 
 import mpshm
 
-SECONDS = float(os.environ.get("MPSHM_SOAK_SECONDS", "3"))
-SEED = int(os.environ.get("MPSHM_SOAK_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
-WORKERS = 4
-PATIENCE_S = 5  # on top of what a wait was given, on a busy machine
-SLOTS = 1 << 16  # items that one worker may report
 PERMITS = 3
-WIDTH = 8  # items that are written as one
 
-
-class Report(ctypes.Structure):
-    """What a worker did, in memory that a kill does not reach. `begun` runs ahead of what is done by one at most."""
-
-    _fields_ = (
-        ("put_begun", ctypes.c_int64),
-        ("put_done", ctypes.c_int64),
-        ("got", ctypes.c_int64),
-        ("add_begun", ctypes.c_int64),
-        ("add_done", ctypes.c_int64),
-        ("tick_begun", ctypes.c_int64),
-        ("tick_done", ctypes.c_int64),
-        ("append_begun", ctypes.c_int64),
-        ("append_done", ctypes.c_int64),
-        ("items", ctypes.c_int64 * SLOTS),
-    )
+# What a worker counts, besides items in queues.
+Report = report_type("add", "tick", "append")
 
 
 class Ticker:
@@ -98,15 +86,6 @@ class Shared:
         self.counter = mpshm.Value("q", 0)
         self.guarded = mpshm.Value("q", 0)
         self.ticker = m.Ticker()
-
-
-def limited(wait, timeout):
-    """A wait that must not last longer than asked for."""
-    begun = time.monotonic()
-    try:
-        return wait(timeout)
-    finally:
-        assert time.monotonic() - begun < timeout + PATIENCE_S, "a wait went past its timeout"
 
 
 def use_lock(s, rng, report):
@@ -185,12 +164,14 @@ def use_queue(s, rng, report):
         else:
             report.put_done = number + 1
     else:
+        report.getting = 1
         try:
             name, number, _ = limited(lambda t: q.get(timeout=t), 0.005)
         except queue.Empty:
+            report.getting = 0
             return
-        report.items[report.got] = name << 32 | number
-        report.got = report.got + 1
+        report.note(name, number)
+        report.getting = 0
         if q is s.endless:
             q.task_done()
 
@@ -286,41 +267,10 @@ USES = [
 ]
 
 
-class Progress:
-    """A report, and the name that the worker's items carry."""
-
-    def __init__(self, name):
-        self.__dict__["report"] = Report.from_buffer(mmap.mmap(-1, ctypes.sizeof(Report)))
-        self.__dict__["put_name"] = name
-
-    def __getattr__(self, field):
-        return getattr(self.report, field)
-
-    def __setattr__(self, field, value):
-        setattr(self.report, field, value)
-
-
 def work(seed, shared, progress):
     rng = random.Random(seed)
     while progress.got < SLOTS - 1:
         rng.choice(USES)(shared, rng, progress)
-
-
-class Worker:
-    """A running worker."""
-
-    def __init__(self, name, shared):
-        self.name = name
-        self.progress = Progress(name)
-        context = mpshm.get_context("fork")
-        self.process = context.Process(target=work, args=(SEED + name, shared, self.progress), daemon=True)
-        self.process.start()
-
-    def kill(self):
-        os.kill(self.process.pid, signal.SIGKILL)
-        self.process.join(PATIENCE_S)
-        assert self.process.exitcode == -signal.SIGKILL, f"worker {self.name}: exit {self.process.exitcode}"
-        self.process.close()
 
 
 def drain(q):
@@ -334,23 +284,10 @@ def drain(q):
 
 
 def verify_queues(shared, killed):
-    """Each item that was put is got once; a killed worker may have lost the one that it had just got."""
-    got = collections.Counter(
-        (w.progress.items[i] >> 32, w.progress.items[i] & 0xFFFFFFFF) for w in killed for i in range(w.progress.got)
-    )
-    got.update(drain(shared.queue))
-    left = drain(shared.endless)
-    got.update(left)
+    """Each item that was put is got once, but for those in the hands of the killed."""
+    left = drain(shared.queue) + drain(shared.endless)
     assert shared.queue.qsize() == shared.endless.qsize() == 0
-    assert all(count == 1 for count in got.values()), "an item came twice"
-    lost = unknown = 0
-    for w in killed:
-        for number in range(w.progress.put_done):
-            lost += (w.name, number) not in got
-        unknown += (w.name, w.progress.put_done) in got
-        assert not any((w.name, number) in got for number in range(w.progress.put_begun, w.progress.put_begun + 3))
-    assert lost <= len(killed), f"{lost} items were lost by {len(killed)} kills"
-    assert unknown <= len(killed)
+    verify_items(killed, left)
 
 
 def verify_counts(shared, killed, totals):
@@ -406,7 +343,7 @@ def soak():
         workers, killed, rounds, end = [], [], 0, time.monotonic() + SECONDS
         while time.monotonic() < end:
             while len(workers) < WORKERS:
-                workers.append(Worker(next(names), shared))
+                workers.append(Worker(next(names), work, shared, Report))
             time.sleep(rng.random() * 0.04)
             worker = workers.pop(rng.randrange(len(workers)))
             worker.kill()
@@ -437,17 +374,7 @@ def soak():
 @pytest.mark.timeout(SECONDS * 3 + 120)
 def test_soak_everything():
     """After every kill: nothing lost or doubled, everything usable, no wait past its timeout, nothing left."""
-    print(f"MPSHM_SOAK_SEED={SEED}")
-    environment = {**os.environ, "MPSHM_SOAK_SEED": str(SEED), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    process = subprocess.Popen([sys.executable, "-W", "ignore", __file__], env=environment, start_new_session=True)
-    try:
-        assert process.wait(SECONDS * 3 + 90) == 0
-    finally:
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        process.wait()
+    run_alone(__file__)
 
 
 if __name__ == "__main__":

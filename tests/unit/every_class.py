@@ -17,7 +17,7 @@ from copy import deepcopy
 import numpy
 
 import mpshm
-from mpshm import ManagedMappedFile, SegmentPermissionError, _types, arrays, containers, queues, sync
+from mpshm import ManagedMappedFile, SegmentPermissionError, _types, arrays, containers, named, proxies, queues, sync
 
 LOOK = "an attribute"
 LONG = "x" * 1000  # not where the item itself is
@@ -39,6 +39,34 @@ def with_content(cls, put, *items):
         return made
 
     return make
+
+
+def stored(obj):
+    """A user's object, as a registered type has it."""
+    return lambda segment: proxies.share_object(segment, obj)[0]
+
+
+def names(segment):
+    segment.construct(mpshm.List, "one", [1])
+    segment.construct(mpshm.List, "two", [2])
+    return _types.Names._of(segment, True)
+
+
+def a_pool(segment):
+    """A pool with nodes of a list that stays, by a name."""
+    made = segment.find_or_construct(mpshm.LinkedList, "of nodes", [1, 2], allocator=mpshm.NodePool)
+    made.extend(range(500))
+    del made[2:]
+    return made.allocator
+
+
+def proxy_of(handle):
+    token = proxies.Token("list", None, handle, ("append", "count", "clear"), None, None)
+    return proxies.AutoProxy(token, "pickle")
+
+
+def an_array(segment):
+    return segment.construct("i4", None, [3, 1, 2, 1])._memory
 
 
 MAKE = {
@@ -66,12 +94,25 @@ MAKE = {
     "Event": made_by(sync.Event),
     "Condition": made_by(sync.Condition),
     "Barrier": made_by(sync.Barrier, 1),
+    "Instance": stored([3, 1, 2]),
+    "NDArray": an_array,
     "Cursor": made_by(mpshm.LinkedList, [3, 1, LONG, 1]),
     "ObjectLock": made_by(mpshm.List, [1]),
+    "Names": names,
+    "Pool": a_pool,
+    "Proxy": stored([3, 1, 2]),
+    "SharedArray": an_array,
 }
 
 # What is looked at by way of another object: made of it here.
-INNER = {"Cursor": lambda made: made.begin(), "ObjectLock": lambda made: made.lock}
+INNER = {
+    "Cursor": lambda made: made.begin(),
+    "Names": lambda made: made,
+    "ObjectLock": lambda made: made.lock,
+    "Pool": lambda made: made,
+    "Proxy": proxy_of,
+    "SharedArray": named.present,
+}
 
 _SETS = {
     "__and__": ({1, 7},),
@@ -189,6 +230,52 @@ _TEXT = {
     "zfill": (300,),
 }
 
+_SUMMARIES = (
+    "all any argmax argmin argsort byteswap conj conjugate copy cumprod cumsum diagonal flatten max mean min nonzero "
+    "prod ravel round squeeze std sum tobytes tolist trace transpose var view"
+)
+_ARITHMETIC = "add and floordiv lshift mod mul or pow rshift sub truediv xor"
+_ARRAYS = {
+    **dict.fromkeys(("T", "base", "data", "dtype", "flags", "imag", "itemsize", "nbytes", "ndim", "real"), LOOK),
+    **dict.fromkeys(("shape", "size", "strides", "ctypes", "flat", "__array_interface__", "__array_struct__"), LOOK),
+    **{f"__{side}{name}__": (2,) for side in ("", "r") for name in _ARITHMETIC.split()},
+    **{f"__{name}__": () for name in ("abs", "copy", "invert", "iter", "len", "neg", "pos")},
+    **{name: () for name in _SUMMARIES.split()},
+    "__contains__": (1,),
+    "__deepcopy__": deepcopy,
+    "__divmod__": (2,),
+    "__getitem__": (2,),
+    "__matmul__": ([1, 1, 1, 1],),
+    "__rdivmod__": (2,),
+    "__rmatmul__": ([1, 1, 1, 1],),
+    "__array__": (),
+    "__bool__": lambda a: bool(a[:1]),
+    "__complex__": lambda a: complex(a[0]),
+    "__float__": lambda a: float(a[0]),
+    "__index__": lambda a: range(9)[a[0]],
+    "__int__": lambda a: int(a[0]),
+    "argpartition": (1,),
+    "astype": ("f8",),
+    "choose": lambda a: (a - 1).choose([[1] * 4] * 4),
+    "clip": (1, 2),
+    "compress": ([1, 0, 1],),
+    "diagonal": lambda a: a.reshape(2, 2).diagonal(),
+    "dot": ([1, 1, 1, 1],),
+    "dump": lambda a: a.dumps() and 0,
+    "dumps": lambda a: a.dumps() and 0,
+    "getfield": ("i2",),
+    "item": (0,),
+    "repeat": (2,),
+    "reshape": ((2, 2),),
+    "searchsorted": (2,),
+    "swapaxes": (0, 0),
+    "take": ([0, 2],),
+    "trace": lambda a: a.reshape(2, 2).trace(),
+}
+# Of those, what says where in this process's memory the array is.
+for _place in ("base", "data", "ctypes", "flat", "flags", "__array_interface__", "__array_struct__"):
+    _ARRAYS[_place] = lambda a, place=_place: getattr(a, place) is not None
+
 # What each method that only looks is called with.
 READS = {
     "Dict": _DICTS,
@@ -268,8 +355,27 @@ READS = {
     "Event": {"is_set": ()},
     "Condition": {"wait_for": (lambda: 5,)},
     "Barrier": {"broken": LOOK, "n_waiting": LOOK, "parties": LOOK},
+    "Instance": {"lock": LOOK, "_load": ()},
+    "NDArray": {"nbytes": LOOK, "_note": LOOK},
     "Cursor": {"at_end": LOOK, "value": LOOK, "next": (), "list": LOOK},
     "ObjectLock": _LOCKS,
+    "Names": {
+        "__contains__": ("one",),
+        "__len__": (),
+        "find": ("two",),
+        "items": lambda names: [(name, plain(obj)) for name, obj in names.items()],
+        "keys": (),
+        "lock": LOOK,
+        "name_of": lambda names: names.name_of(names.find("one")),
+    },
+    "Pool": {
+        "kind": LOOK,
+        "max_cached_nodes": LOOK,
+        "node_bytes": LOOK,
+        "nodes_per_chunk": LOOK,
+    },
+    "Proxy": {"lock": LOOK, "__deepcopy__": deepcopy, "_getvalue": (), "str": str},
+    "SharedArray": _ARRAYS,
 }
 for _of_nodes in ("Map", "MultiMap", "SortedSet", "LinkedList"):
     READS[_of_nodes] = {**READS[_of_nodes], "allocator": LOOK}
@@ -406,6 +512,34 @@ CHANGES = {
         "value =": lambda c: setattr(c, "value", 9),
     },
     "ObjectLock": _LOCK_CHANGES,
+    "Instance": {"_store": ([9],)},
+    "NDArray": {"[0] =": lambda r: memoryview(r).__setitem__(0, 9)},
+    "Names": {
+        "enter": lambda names: names.enter("three", names.find("one")),
+        "remove": ("one",),
+        "remove_of": lambda names: names.remove_of("two", names.find("two")),
+        "reserve": (500,),
+    },
+    "Pool": {"deallocate_cache": (), "deallocate_free_chunks": (), "stats": ()},
+    "Proxy": {"append": (9,), "clear": (), "count": (1,)},
+    "SharedArray": {
+        **{f"__i{name}__": (2,) for name in _ARITHMETIC.replace("truediv ", "").replace("or ", "").split()},
+        "__ior__": (8,),
+        "__setitem__": (0, 9),
+        "byteswap in place": lambda a: a.byteswap(True),
+        "copyto": lambda a: numpy.copyto(a, 9),
+        "data[0] =": lambda a: a.data.__setitem__(0, 9),
+        "fill": (9,),
+        "flat[0] =": lambda a: a.flat.__setitem__(0, 9),
+        "out=": lambda a: numpy.add(a, 1, out=a),
+        "part =": lambda a: a[1:].__setitem__(0, 9),
+        "partition": (1,),
+        "put": (0, 9),
+        "real =": lambda a: setattr(a, "real", 9),
+        "setfield": (9, "i2"),
+        "sort": (),
+        "view[0] =": lambda a: a.view("u1").__setitem__(0, 9),
+    },
 }
 
 # Names of a handle's own affairs, of calls that no object answers, and of walks that end where they begin.
@@ -416,6 +550,20 @@ NEITHER = {
     "Queue": {"close"},
     "SimpleQueue": {"close"},
     "String": {"__bytes__", "__getattr__"},
+    "Proxy": {"_token"},
+    # (What makes arrays, or changes how an array looks at the same memory.)
+    "SharedArray": {name for name in dir(numpy.ndarray) if name[:7] == "__array"}
+    | {
+        "__delitem__",
+        "__imatmul__",
+        "__itruediv__",
+        "__setstate__",
+        "__class_getitem__",
+        "device",
+        "itemset",
+        "newbyteorder",
+    }
+    | {"mT", "ptp", "resize", "setflags", "to_device", "tofile", "tostring", "__dlpack__", "__dlpack_device__"},
 }
 
 # What comes before where changes are possible.
@@ -442,6 +590,10 @@ UNSEEN = {
     "notify",
     "notify_all",
     "wait",
+    "stats",
+    "count",
+    "deallocate_cache",
+    "deallocate_free_chunks",
     "release",
     "__exit__",
 }
@@ -530,6 +682,10 @@ def seen(made):
     """What there is to be seen of an object."""
     if isinstance(made, _types.Raw):
         return bytes(made)
+    if isinstance(made, _types.Instance):
+        return repr(made._load())
+    if isinstance(made, _types.Names):
+        return repr(made.keys())
     lock = getattr(made, "lock", None)
     return f"{made} {lock is not None and lock.locked()}"
 

@@ -1,5 +1,6 @@
 """Every class in every kind of segment: where nothing may be written to, what only looks works, and nothing else."""
 
+import ctypes
 import gc
 import hashlib
 import json
@@ -13,7 +14,7 @@ import pytest
 from every_class import CHANGES, INNER, MAKE, READS
 
 import mpshm
-from mpshm import ManagedMappedFile, _types
+from mpshm import ManagedMappedFile, _types, sharedctypes
 
 pytestmark = pytest.mark.once
 
@@ -45,6 +46,15 @@ def in_another_process(env, path, mode, name, place, wanted):
         text=True,
         timeout=100,
     )
+
+
+def test_no_class_is_left_out():
+    """Whatever lies in a segment has a row here, under its own name."""
+    classes = {
+        cls.__name__ for cls in vars(_types).values() if isinstance(cls, type) and issubclass(cls, _types.Handle)
+    }
+    assert classes - {"Handle"} <= set(MAKE)
+    assert set(MAKE) == set(READS) == set(CHANGES)
 
 
 @pytest.mark.parametrize("name", MAKE)
@@ -87,6 +97,39 @@ def test_every_method_in_a_copy(segment, tmp_path, interpreter_env, name):
     again = ManagedMappedFile(tmp_path / "segment", "r+")
     assert every_class.answers(name, pickle.loads(kept)) == wanted
     assert again.check() is None
+
+
+class Point(ctypes.Structure):
+    """A structure of a user's."""
+
+    _fields_ = (("x", ctypes.c_int), ("to", mpshm.OffsetPtr))
+
+
+def test_ctypes_where_nothing_may_be_written(segment, tmp_path):
+    """A ctypes object would let itself be written to: it is refused, and its bytes can be read. In a copy it works."""
+    segment.construct(Point, "point", 5)
+    number = sharedctypes.Value("i", 7, segment=segment)
+    segment.construct(mpshm.List, "number", [number.get_obj()._raw])
+    place = number.get_obj()._raw._offset, number.get_obj()._raw._serial
+    reader = ManagedMappedFile(tmp_path / "segment", "r")
+    with pytest.raises(mpshm.SegmentPermissionError, match=r"cannot show .*Point .*read-only"):
+        reader.find("point", Point)
+    raw = _types.attach(reader, *place, 0)
+    with pytest.raises(mpshm.SegmentPermissionError):
+        sharedctypes._attach(ctypes.c_int, raw)
+    assert bytes(raw) == bytes(number.get_obj()) and bytes(dict(reader.items())["point"])[:1] == b"\5"
+    before = digest(tmp_path / "segment")
+    copy = ManagedMappedFile(tmp_path / "segment", "c")
+    point = copy.find("point", Point)
+    point.x += 1
+    point.to.set(point)
+    with_lock = sharedctypes.synchronized(
+        sharedctypes._attach(ctypes.c_int, _types.attach(copy, *place, 0)), mpshm.sync.RLock._in(copy)
+    )
+    assert with_lock.add(1) == 8 and with_lock.value == 8
+    assert copy.find("point", Point).x == 6
+    assert digest(tmp_path / "segment") == before
+    assert segment.find("point", Point).x == 5 and number.value == 7
 
 
 def test_waiting_is_refused_unless_there_is_an_answer(segment, tmp_path):

@@ -223,6 +223,45 @@ def test_value_ignores_the_typecode(manager):
     assert v.get() == [1, 2]
 
 
+CONTAINERS = {
+    "dict": (mpshm.Dict, ({1: 2},)),
+    "list": (mpshm.List, ([1, 2],)),
+    "set": (mpshm.Set, ([1, 2],)),
+    "deque": (mpshm.Deque, ([1, 2], 5)),
+    "map": (mpshm.Map, ({1: 2},)),
+    "multi_map": (mpshm.MultiMap, ([(1, 2), (1, 1)],)),
+    "sorted_set": (mpshm.SortedSet, ([2, 1],)),
+    "vector": (mpshm.Vector, ("i4", [1, 2])),
+    "linked_list": (mpshm.LinkedList, ([1, 2],)),
+    "string": (mpshm.String, ("text",)),
+}
+
+
+def test_every_container_has_a_method():
+    """Whatever container there is, a manager makes."""
+    classes = {cls for cls in vars(mpshm).values() if isinstance(cls, type) and hasattr(cls, "_getvalue")}
+    named = {cls for cls, _ in CONTAINERS.values()}
+    assert {cls for cls in classes if cls not in named} <= {mpshm.Namespace}
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_containers_by_method(name):
+    """The method has the class's arguments, and the typeid's name; what it makes is in the manager's memory."""
+    cls, args = CONTAINERS[name]
+    manager = SyncManager()
+    with pytest.raises(AssertionError, match="server not yet started"):
+        getattr(manager, name)(*args)
+    with manager:
+        made = getattr(manager, name)(*args)
+        assert type(made) is cls and made._segment is manager.segment and f"typeid {name!r}" in repr(made)
+        assert made == cls(*args)
+        assert len(getattr(manager, name)(*(args[:1] if cls is mpshm.Vector else ()))) == 0
+        if "allocator" in dir(cls):
+            assert getattr(manager, name)(*args, allocator=mpshm.NodePool).allocator.kind is mpshm.NodePool
+    with pytest.raises(mpshm.SegmentClosedError):
+        getattr(manager, name)(*args)
+
+
 def test_pickling_a_manager(manager):
     """A manager that arrives elsewhere makes objects in the same segment; one not started does not pickle."""
     copy = pickle.loads(pickle.dumps(manager))

@@ -5,6 +5,7 @@ import ctypes
 import gc
 import pickle
 
+import cffi
 import pytest
 
 import mpshm
@@ -229,6 +230,70 @@ def test_pointers_out_of_the_segment(segment):
         node.next._offset = nonsense
         with pytest.raises(ValueError, match="leads out of segment"):
             node.next.get(Node)
+
+
+def test_pointers_of_cffi(segment):
+    """Structs of cffi point to each other, and to ctypes objects, by fields of 64 bits; what is none is refused."""
+    ffi = cffi.FFI()
+    ffi.cdef("struct node { int value; uint64_t next; }; struct unknown;")
+    size = ffi.sizeof("struct node")
+    handles = segment.allocate_many([size, size])
+    one, two = (ffi.from_buffer("struct node *", segment.view(handle)) for handle in handles)
+    one.value, two.value = 1, 2
+    pointer = mpshm.OffsetPtr.at(ffi.addressof(one, "next"))
+    node = ffi.typeof("struct node *")
+    assert pointer.get(node) is None and not pointer
+    for target in (two, two[0], ffi.addressof(two, "value"), ffi.cast("void *", two)):
+        pointer.set(target)
+        assert one.next == pointer._offset != 0 and pointer.get(node) == two and pointer.get(node).value == 2
+    one.next, two.next = 0, one.next  # a copy leads to the same target
+    last = mpshm.OffsetPtr.at(ffi.addressof(two, "next")).get(node)
+    last.value = 3
+    assert two.value == 3 and pointer.get(node) is None
+    mixed = segment.construct(Node, None, 9)
+    pointer.set(mixed)
+    assert pointer.get(Node).value == 9
+    for wrong in (one, ffi.addressof(one, "value"), ffi.new("char *"), 5, None, ffi.cast("int", 3)):
+        with pytest.raises(TypeError):
+            mpshm.OffsetPtr.at(wrong)
+    for wrong in (ffi.typeof("struct node"), ffi.typeof("struct unknown *"), ffi.typeof("int"), ffi.typeof("void *")):
+        with pytest.raises(TypeError):
+            pointer.get(wrong)
+    with pytest.raises(TypeError):
+        pointer.set(ffi.cast("int", 3))
+    with pytest.raises(ValueError, match="target is not in segment"):
+        pointer.set(ffi.new("struct node *"))
+    with pytest.raises(ValueError, match="not in a segment"):
+        mpshm.OffsetPtr.at(ffi.addressof(ffi.new("struct node *"), "next")).set(one)
+    one.next = 1 << 50
+    with pytest.raises(ValueError, match="leads out of segment"):
+        pointer.get(node)
+    del one, two, pointer, last, mixed, target
+    segment.deallocate_many(handles)
+
+
+def test_targets_of_cffi_keep_their_memory_mapped(tmp_path):
+    """What get() gave can be read when all else of the segment is gone in this process."""
+    ffi = cffi.FFI()
+    ffi.cdef("struct node { int value; uint64_t next; };")
+    segment = mpshm.ManagedMappedFile(tmp_path / "file", "x")
+    node = ffi.from_buffer("struct node *", segment.view(segment.allocate(ffi.sizeof("struct node"))))
+    node.value = 5
+    pointer = mpshm.OffsetPtr.at(ffi.addressof(node, "next"))
+    pointer.set(node)
+    found = pointer.get(ffi.typeof("struct node *"))
+    del node, pointer, segment
+    gc.collect()
+    assert found.value == 5 and found.next != 0
+
+
+def test_pointers_beside_closed_segments(segment, tmp_path):
+    """A segment that was closed, and is not forgotten yet, disturbs nobody's pointers."""
+    closed = mpshm.ManagedMappedFile(tmp_path / "closed", "x")
+    closed.close()
+    node = segment.construct(Node, None, 3)
+    node.next.set(node)
+    assert node.next.get(Node).value == 3 and closed.closed
 
 
 def test_targets_keep_their_memory_mapped():

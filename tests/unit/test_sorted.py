@@ -359,3 +359,37 @@ def test_near_neighbours(keys):
         assert key not in made
     assert len(made) == 0
     assert mpshm.SortedSet(pair[0] for pair in pairs) == set(keys)
+
+
+@pytest.mark.parametrize("count", [2, 3, 9, 40])
+@pytest.mark.parametrize("place", [0, 31, 61, 200])
+def test_many_items_all_or_none(place, count):
+    """An update that cannot be ended leaves all as it was, also where nodes were split in it, more than once each."""
+    keys = [place + i / (count + 1) for i in range(1, count + 1)]
+    for cls, content, bad in (
+        (mpshm.Map, dict.fromkeys(range(248), 1), dict.fromkeys([*keys, "no number"], 2)),
+        (mpshm.MultiMap, [(i, i) for i in range(248)], [*((place, key) for key in keys), ("no number", 1)]),
+        (mpshm.SortedSet, range(248), [*keys, "no number"]),
+    ):
+        made = cls(content)
+        before = made.copy()
+        with pytest.raises(TypeError):
+            made.update(bad)
+        assert made.copy() == before
+        assert made._segment.check() is None
+
+
+def test_taking_many_out_is_all_or_none():
+    """The same for many keys that go, and nodes that borrow from others and merge with them meanwhile."""
+    rng = random.Random(7)
+    made = mpshm.SortedSet(range(2000))
+    model = set(range(2000))
+    for _ in range(30):
+        keys = set(rng.sample(range(2000), 60))
+        made.difference_update(keys)
+        model -= keys
+        assert made[:] == sorted(model)
+        made.update(more := rng.sample(range(2000), 50))
+        model.update(more)
+        assert made[:] == sorted(model)
+    assert made._segment.check() is None
