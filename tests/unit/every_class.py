@@ -21,6 +21,7 @@ from mpshm import ManagedMappedFile, SegmentPermissionError, _types, arrays, con
 
 LOOK = "an attribute"
 LONG = "x" * 1000  # not where the item itself is
+BYTES = b"x" * 5000  # and of these, a view is not a copy
 
 
 def raw(segment, nbytes):
@@ -70,12 +71,12 @@ def an_array(segment):
 
 
 MAKE = {
-    "Dict": made_by(mpshm.Dict, {1: "a", 2: LONG, "c": 3}),
-    "List": made_by(mpshm.List, [3, 1, LONG, 1]),
+    "Dict": made_by(mpshm.Dict, {1: "a", 2: BYTES, "c": 3}),
+    "List": made_by(mpshm.List, [3, 1, BYTES, 1]),
     "Set": made_by(mpshm.Set, [1, 2, LONG]),
-    "Deque": made_by(mpshm.Deque, [3, 1, LONG, 1], 10),
-    "Map": made_by(mpshm.Map, {3: "c", 1: "a", 2: LONG, 5: 5}),
-    "MultiMap": made_by(mpshm.MultiMap, [(3, "c"), (1, "a"), (1, LONG)]),
+    "Deque": made_by(mpshm.Deque, [3, 1, BYTES, 1], 10),
+    "Map": made_by(mpshm.Map, {3: "c", 1: "a", 2: BYTES, 5: 5}),
+    "MultiMap": made_by(mpshm.MultiMap, [(3, "c"), (1, "a"), (1, LONG), (2, BYTES)]),
     "SortedSet": made_by(mpshm.SortedSet, [3, 1, 2, 9]),
     "Vector": made_by(mpshm.Vector, "u1", [3, 1, 2, 1]),
     "LinkedList": made_by(mpshm.LinkedList, [3, 1, LONG, 1]),
@@ -164,6 +165,7 @@ _SEQUENCES = {
     "index": (1,),
     "lock": LOOK,
 }
+_VIEWED = {"view": lambda stored: bytes(stored.view(2))}
 _DICTS = {
     "__contains__": (1,),
     "__deepcopy__": deepcopy,
@@ -179,6 +181,7 @@ _DICTS = {
     "items": (),
     "keys": (),
     "values": (),
+    "view": lambda stored: bytes(stored.view(2)),
     "lock": LOOK,
 }
 _QUEUES = {"qsize": (), "empty": ()}
@@ -279,9 +282,9 @@ for _place in ("base", "data", "ctypes", "flat", "flags", "__array_interface__",
 # What each method that only looks is called with.
 READS = {
     "Dict": _DICTS,
-    "List": _SEQUENCES,
+    "List": {**_SEQUENCES, **_VIEWED},
     "Set": _SETS,
-    "Deque": {**_SEQUENCES, "maxlen": LOOK, "__add__": (deque([1]),), "__radd__": (deque([1]),)},
+    "Deque": {**_SEQUENCES, **_VIEWED, "maxlen": LOOK, "__add__": (deque([1]),), "__radd__": (deque([1]),)},
     "Map": {**_DICTS, **_SORTED, "peekitem": (1,)},
     "MultiMap": {
         **{name: _DICTS[name] for name in ("__contains__", "__iter__", "__len__", "__reversed__", "copy", "get")},
@@ -292,6 +295,7 @@ READS = {
         "equal_range": (1,),
         "getall": (1,),
         "peekitem": (1,),
+        "view": lambda stored: bytes(stored.view(2)),
     },
     "SortedSet": {**_SETS, **_SORTED, "__getitem__": (1,), "count": (1,)},
     "Vector": {
@@ -331,7 +335,7 @@ READS = {
         "is_bytes": LOOK,
         "open": ("r",),
     },
-    "Value": {"get": (), "value": LOOK, "lock": LOOK},
+    "Value": {"get": (), "value": LOOK, "lock": LOOK, "view": lambda stored: type(stored.value).__name__},
     "Namespace": {"lock": LOOK, "x": LOOK},
     "Array": {
         **{name: _SEQUENCES[name] for name in ("__contains__", "__iter__", "__reversed__", "__len__", "__getitem__")},
@@ -375,7 +379,7 @@ READS = {
         "nodes_per_chunk": LOOK,
     },
     "Proxy": {"lock": LOOK, "__deepcopy__": deepcopy, "_getvalue": (), "str": str},
-    "SharedArray": _ARRAYS,
+    "SharedArray": {**_ARRAYS, "flush": (), "segment": lambda a: a.segment is not None},
 }
 for _of_nodes in ("Map", "MultiMap", "SortedSet", "LinkedList"):
     READS[_of_nodes] = {**READS[_of_nodes], "allocator": LOOK}
