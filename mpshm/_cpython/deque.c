@@ -548,7 +548,7 @@ static PyMethodDef deque_methods[] = {
 };
 
 static PyGetSetDef deque_getset[] = {
-    {"lock", mpy_handle_lock, NULL, "A lock for several steps: while it is held, the others' changes wait.", NULL},
+    MPY_LOCK_ATTRIBUTE,
     {"maxlen", deque_maxlen, NULL, "The greatest length, or None.", NULL},
     {0},
 };
@@ -573,16 +573,7 @@ static PyType_Slot deque_slots[] = {
     {0},
 };
 
-static PyType_Spec deque_spec = {
-    .name = "mpshm._types.Deque",
-    .basicsize = sizeof(mpy_handle),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_SEQUENCE,
-    .slots = deque_slots,
-};
-
 int mpy_deque_ready(PyObject *module, mpy_state *state)
 {
-    PyTypeObject *type = mpy_type_add(module, &deque_spec, state->handle_type, true);
-    state->base[mpy_kind_index(MPS_KIND_DEQUE)] = type;
-    return type == NULL ? -1 : 0;
+    return mpy_handle_add(module, state, MPS_KIND_DEQUE, "mpshm._types.Deque", Py_TPFLAGS_SEQUENCE, deque_slots);
 }

@@ -439,7 +439,7 @@ static PyMethodDef dict_methods[] = {
 };
 
 static PyGetSetDef dict_getset[] = {
-    {"lock", mpy_handle_lock, NULL, "A lock for several steps: while it is held, the others' changes wait.", NULL},
+    MPY_LOCK_ATTRIBUTE,
     {0},
 };
 
@@ -460,16 +460,7 @@ static PyType_Slot dict_slots[] = {
     {0},
 };
 
-static PyType_Spec dict_spec = {
-    .name = "mpshm._types.Dict",
-    .basicsize = sizeof(mpy_handle),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_MAPPING,
-    .slots = dict_slots,
-};
-
 int mpy_dict_ready(PyObject *module, mpy_state *state)
 {
-    PyTypeObject *type = mpy_type_add(module, &dict_spec, state->handle_type, true);
-    state->base[mpy_kind_index(MPS_KIND_DICT)] = type;
-    return type == NULL ? -1 : 0;
+    return mpy_handle_add(module, state, MPS_KIND_DICT, "mpshm._types.Dict", Py_TPFLAGS_MAPPING, dict_slots);
 }

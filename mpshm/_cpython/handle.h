@@ -42,6 +42,14 @@ PyObject *mpy_handle_new(PyTypeObject *cls, PyObject *args, PyObject *kwds);
 /* The attribute `lock`. */
 PyObject *mpy_handle_lock(PyObject *self, void *closure);
 
+#define MPY_LOCK_ATTRIBUTE \
+    {"lock", mpy_handle_lock, NULL, "A lock for several steps: while it is held, the others' changes wait.", NULL}
+
+/* Makes the type of the handles on objects of one kind, which Python classes may inherit from, and puts it into the
+ * module; `flags` beside those that all have. 0, or -1 with an exception. */
+int mpy_handle_add(PyObject *module, mpy_state *state, uint32_t kind, const char *name, unsigned flags,
+                   PyType_Slot *slots);
+
 /* What to do about a status that is not MPS_OK: waits while another holds the object's lock, and looks at signals.
  * true: call again; false: *st is final, MPY_RAISED if a signal's handler raised. */
 bool mpy_again(mpy_handle *h, mps_status *st);

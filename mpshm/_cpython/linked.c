@@ -371,7 +371,7 @@ static PyMethodDef linked_methods[] = {
 };
 
 static PyGetSetDef linked_getset[] = {
-    {"lock", mpy_handle_lock, NULL, "A lock for several steps: while it is held, the others' changes wait.", NULL},
+    MPY_LOCK_ATTRIBUTE,
     MPY_NODES_ATTRIBUTES(offsetof(mps_linked, pool), sizeof(mps_link)),
     {0},
 };
@@ -392,16 +392,8 @@ static PyType_Slot linked_slots[] = {
     {0},
 };
 
-static PyType_Spec linked_spec = {
-    .name = "mpshm._types.LinkedList",
-    .basicsize = sizeof(mpy_handle),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_SEQUENCE,
-    .slots = linked_slots,
-};
-
 int mpy_linked_ready(PyObject *module, mpy_state *state)
 {
-    PyTypeObject *type = mpy_type_add(module, &linked_spec, state->handle_type, true);
-    state->base[mpy_kind_index(MPS_KIND_LINKED_LIST)] = type;
-    return type == NULL ? -1 : 0;
+    return mpy_handle_add(module, state, MPS_KIND_LINKED_LIST, "mpshm._types.LinkedList", Py_TPFLAGS_SEQUENCE,
+                          linked_slots);
 }

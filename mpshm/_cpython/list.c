@@ -317,7 +317,7 @@ static PyMethodDef list_methods[] = {
 };
 
 static PyGetSetDef list_getset[] = {
-    {"lock", mpy_handle_lock, NULL, "A lock for several steps: while it is held, the others' changes wait.", NULL},
+    MPY_LOCK_ATTRIBUTE,
     {0},
 };
 
@@ -341,16 +341,7 @@ static PyType_Slot list_slots[] = {
     {0},
 };
 
-static PyType_Spec list_spec = {
-    .name = "mpshm._types.List",
-    .basicsize = sizeof(mpy_handle),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_SEQUENCE,
-    .slots = list_slots,
-};
-
 int mpy_list_ready(PyObject *module, mpy_state *state)
 {
-    PyTypeObject *type = mpy_type_add(module, &list_spec, state->handle_type, true);
-    state->base[mpy_kind_index(MPS_KIND_LIST)] = type;
-    return type == NULL ? -1 : 0;
+    return mpy_handle_add(module, state, MPS_KIND_LIST, "mpshm._types.List", Py_TPFLAGS_SEQUENCE, list_slots);
 }

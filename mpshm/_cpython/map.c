@@ -572,25 +572,10 @@ static PyType_Slot multi_slots[] = {
     {0},
 };
 
-static PyType_Spec map_spec = {
-    .name = "mpshm._types.Map",
-    .basicsize = sizeof(mpy_handle),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_MAPPING,
-    .slots = map_slots,
-};
-
-static PyType_Spec multi_spec = {
-    .name = "mpshm._types.MultiMap",
-    .basicsize = sizeof(mpy_handle),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
-    .slots = multi_slots,
-};
-
 int mpy_map_ready(PyObject *module, mpy_state *state)
 {
-    PyTypeObject *map = mpy_type_add(module, &map_spec, state->handle_type, true);
-    state->base[mpy_kind_index(MPS_KIND_MAP)] = map;
-    PyTypeObject *multi = map == NULL ? NULL : mpy_type_add(module, &multi_spec, state->handle_type, true);
-    state->base[mpy_kind_index(MPS_KIND_MULTI_MAP)] = multi;
-    return multi == NULL ? -1 : 0;
+    if (mpy_handle_add(module, state, MPS_KIND_MAP, "mpshm._types.Map", Py_TPFLAGS_MAPPING, map_slots) < 0) {
+        return -1;
+    }
+    return mpy_handle_add(module, state, MPS_KIND_MULTI_MAP, "mpshm._types.MultiMap", 0, multi_slots);
 }

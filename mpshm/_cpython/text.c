@@ -302,7 +302,7 @@ static PyMethodDef string_methods[] = {
 };
 
 static PyGetSetDef string_getset[] = {
-    {"lock", mpy_handle_lock, NULL, "A lock for several steps: while it is held, the others' changes wait.", NULL},
+    MPY_LOCK_ATTRIBUTE,
     {"capacity", string_capacity, NULL, "How many characters of the present width there is room for.", NULL},
     {"is_bytes", string_is_bytes, NULL, "Whether it is bytes, and not text.", NULL},
     {0},
@@ -321,16 +321,7 @@ static PyType_Slot string_slots[] = {
     {0},
 };
 
-static PyType_Spec string_spec = {
-    .name = "mpshm._types.String",
-    .basicsize = sizeof(mpy_handle),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
-    .slots = string_slots,
-};
-
 int mpy_text_ready(PyObject *module, mpy_state *state)
 {
-    PyTypeObject *type = mpy_type_add(module, &string_spec, state->handle_type, true);
-    state->base[mpy_kind_index(MPS_KIND_STRING)] = type;
-    return type == NULL ? -1 : 0;
+    return mpy_handle_add(module, state, MPS_KIND_STRING, "mpshm._types.String", 0, string_slots);
 }
