@@ -314,15 +314,7 @@ static PyObject *deque_rotate(PyObject *self, PyObject *const *args, Py_ssize_t 
 static PyObject *deque_reverse(PyObject *self, PyObject *unused)
 {
     (void)unused;
-    mpy_handle *h = mpy_handle_of(self);
-    mps_status st = MPS_OK;
-    do {
-        st = mps_deque_reverse(h->seg, MPS_DOOR_GIL, h->off);
-    } while (st != MPS_OK && mpy_again(h, &st));
-    if (st != MPS_OK) {
-        return mpy_fail(h, st, "reverse a");
-    }
-    Py_RETURN_NONE;
+    return mpy_change(mpy_handle_of(self), mps_deque_reverse, "reverse a");
 }
 
 static PyObject *deque_clear(PyObject *self, PyObject *unused)
@@ -375,17 +367,7 @@ static PyObject *deque_inplace_multiply(PyObject *self, PyObject *times)
 
 static Py_ssize_t deque_length(PyObject *self)
 {
-    mpy_handle *h = mpy_handle_of(self);
-    uint64_t n = 0;
-    mps_status st = MPS_OK;
-    do {
-        st = mps_deque_len(h->seg, MPS_DOOR_GIL, h->off, &n);
-    } while (mps_unlikely(st != MPS_OK) && mpy_again(h, &st));
-    if (mps_unlikely(st != MPS_OK)) {
-        mpy_fail(h, st, "take the length of a");
-        return -1;
-    }
-    return (Py_ssize_t)n;
+    return mpy_length(mpy_handle_of(self), mps_deque_len);
 }
 
 static PyObject *iterate(PyObject *self, bool reverse)

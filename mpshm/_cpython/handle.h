@@ -98,4 +98,33 @@ static inline bool mpy_is_open(const mpy_handle *h)
     return state == MPS_STATE_READY || state == MPS_STATE_READING;
 }
 
+/* What the core can do to a whole container, or count of it. */
+typedef mps_status mpy_changer(mps_seg *seg, mps_door door, mps_off off);
+typedef mps_status mpy_counter(mps_seg *seg, mps_door door, mps_off off, uint64_t *n);
+
+/* None, or NULL with an exception that says what was tried. */
+static inline PyObject *mpy_change(mpy_handle *h, mpy_changer *change, const char *tried)
+{
+    mps_status st = MPS_OK;
+    do {
+        st = change(h->seg, MPS_DOOR_GIL, h->off);
+    } while (st != MPS_OK && mpy_again(h, &st));
+    return st == MPS_OK ? Py_NewRef(Py_None) : mpy_fail(h, st, tried);
+}
+
+/* The length, or -1 with an exception. */
+static inline Py_ssize_t mpy_length(mpy_handle *h, mpy_counter *count)
+{
+    uint64_t n = 0;
+    mps_status st = MPS_OK;
+    do {
+        st = count(h->seg, MPS_DOOR_GIL, h->off, &n);
+    } while (mps_unlikely(st != MPS_OK) && mpy_again(h, &st));
+    if (mps_unlikely(st != MPS_OK)) {
+        mpy_fail(h, st, "take the length of a");
+        return -1;
+    }
+    return (Py_ssize_t)n;
+}
+
 #endif

@@ -125,13 +125,7 @@ static PyObject *string_whole(PyObject *self, PyObject *unused)
 
 static Py_ssize_t string_length(PyObject *self)
 {
-    mpy_handle *h = mpy_handle_of(self);
-    uint64_t n = 0;
-    mps_status st = MPS_OK;
-    do {
-        st = mps_text_len(h->seg, MPS_DOOR_GIL, h->off, &n);
-    } while (mps_unlikely(st != MPS_OK) && mpy_again(h, &st));
-    return mps_likely(st == MPS_OK) ? (Py_ssize_t)n : (mpy_fail(h, st, "take the length of a"), -1);
+    return mpy_length(mpy_handle_of(self), mps_text_len);
 }
 
 /* ---- changing ---- */
@@ -252,12 +246,7 @@ static PyObject *string_reserve(PyObject *self, PyObject *size)
 static PyObject *string_shrink(PyObject *self, PyObject *unused)
 {
     (void)unused;
-    mpy_handle *h = mpy_handle_of(self);
-    mps_status st = MPS_OK;
-    do {
-        st = mps_text_trim(h->seg, MPS_DOOR_GIL, h->off);
-    } while (st != MPS_OK && mpy_again(h, &st));
-    return none_or(h, st, "shrink a");
+    return mpy_change(mpy_handle_of(self), mps_text_trim, "shrink a");
 }
 
 static PyObject *string_capacity(PyObject *self, void *closure)
