@@ -10,18 +10,35 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from operator import index as as_index
 from sys import maxsize
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex, TypeVar
 
 from . import _types
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from .segments import Segment
 
-__all__ = ["Dict", "List", "Namespace", "Shared", "Value", "mark", "place_of"]
+__all__ = [
+    "Comparable",
+    "Copied",
+    "Dict",
+    "DictLike",
+    "List",
+    "ListLike",
+    "Namespace",
+    "Shared",
+    "Source",
+    "Value",
+    "mark",
+    "place_of",
+]
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 _T = TypeVar("_T")
+_C = TypeVar("_C")
+_C_co = TypeVar("_C_co", covariant=True)
 
 # How many times its own length sort() sorts, starting anew because the list was changed meanwhile, before it
 # gives up.
@@ -40,11 +57,11 @@ class Shared:
     _typeid = ""
 
     @classmethod
-    def _make(cls, segment: Segment, *args: Any, **kwds: Any) -> Any:
+    def _make(cls, segment: Segment, *args: Any, **kwds: Any) -> Self:
         """A new one in a segment, made as by its own call."""
         made = cls._in(segment)  # type: ignore[attr-defined]
         made.__init__(*args, **kwds)
-        return made
+        return made  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
         return f"<mpshm.{type(self).__name__} object, typeid {self._typeid!r} at {id(self):#x}>"
@@ -77,7 +94,148 @@ def mark(handle: _types.Handle) -> tuple[int, int, int]:
     return handle._segment._pointer, handle._offset, handle._serial
 
 
-class Dict(Shared, _types.Dict[_K, _V]):
+class Source(Protocol[_C_co]):
+    """What the methods below take from their classes: the contents, and what these are compared with, as builtins."""
+
+    def _snapshot(self) -> _C_co: ...
+    def _plain(self, other: object, /) -> Any: ...
+
+
+class Copied(Shared):
+    """What the containers have in common that are shown and compared as the builtin which `_snapshot()` gives.
+
+    Theirs to add is `_plain(other)`: the other operand as a builtin, or None where it is nothing to compare with.
+    """
+
+    __slots__ = ()
+    __hash__ = None  # type: ignore[assignment]
+
+    def _getvalue(self: Source[_C]) -> _C:
+        return self._snapshot()
+
+    def _text(self: Any) -> str:
+        return repr(self._snapshot())
+
+    def __eq__(self: Any, other: object) -> bool:
+        if isinstance(other, Copied) and _types.same(self, other):
+            return True
+        content = self._plain(other)
+        return NotImplemented if content is None else bool(self._snapshot() == content)
+
+
+class Comparable(Copied):
+    """Those of them that have an order, too."""
+
+    __slots__ = ()
+
+    def __lt__(self: Source[_C], other: _C | Source[_C]) -> bool:
+        content = self._plain(other)
+        return NotImplemented if content is None else self._snapshot() < content
+
+    def __le__(self: Source[_C], other: _C | Source[_C]) -> bool:
+        content = self._plain(other)
+        return NotImplemented if content is None else self._snapshot() <= content
+
+    def __gt__(self: Source[_C], other: _C | Source[_C]) -> bool:
+        content = self._plain(other)
+        return NotImplemented if content is None else self._snapshot() > content
+
+    def __ge__(self: Source[_C], other: _C | Source[_C]) -> bool:
+        content = self._plain(other)
+        return NotImplemented if content is None else self._snapshot() >= content
+
+
+class ListLike(Comparable):
+    """What the list and those like it have in common: what the builtin does on a copy."""
+
+    __slots__ = ()
+
+    def __deepcopy__(self: Any, memo: dict[Any, Any]) -> Any:
+        from copy import deepcopy
+
+        me = mark(self)
+        if me in memo:
+            return memo[me]
+        made = self._snapshot()
+        items = list(made)
+        made.clear()
+        memo[me] = made
+        made.extend(deepcopy(item, memo) for item in items)
+        return made
+
+    def index(
+        self: Source[MutableSequence[_T]], value: _T, start: SupportsIndex = 0, stop: SupportsIndex = maxsize, /
+    ) -> int:
+        """The first place of `value`. Raises: ValueError if it is not there."""
+        return self._snapshot().index(value, start, stop)  # type: ignore[arg-type]
+
+    def count(self: Source[MutableSequence[_T]], value: _T, /) -> int:
+        """How often `value` is there."""
+        return self._snapshot().count(value)
+
+    def __contains__(self: Any, value: object) -> bool:
+        return value in self._snapshot()
+
+    def __add__(self: Source[_C], other: _C | Source[_C]) -> _C:
+        content = self._plain(other)
+        return self._snapshot() + (other if content is None else content)  # type: ignore[no-any-return, operator]
+
+    def __radd__(self: Source[_C], other: _C) -> _C:
+        content = self._plain(other)
+        return NotImplemented if content is None else content + self._snapshot()
+
+    def __mul__(self: Source[_C], n: SupportsIndex) -> _C:
+        return self._snapshot() * n  # type: ignore[no-any-return, operator]
+
+    def __rmul__(self: Source[_C], n: SupportsIndex) -> _C:
+        return n * self._snapshot()  # type: ignore[no-any-return, operator]
+
+    # Both are inherited slots of sequences; __add__ and __mul__ here would come before them, and make plain copies.
+    def __iadd__(self, other: Iterable[Any]) -> Self:  # type: ignore[misc]
+        self.extend(other)  # type: ignore[attr-defined]
+        return self
+
+    def __imul__(self, n: SupportsIndex) -> Self:  # type: ignore[misc]
+        return super().__imul__(n) if hasattr(n, "__index__") else NotImplemented  # type: ignore[misc]
+
+
+class DictLike(Copied):
+    """What the dict and the sorted one have in common."""
+
+    __slots__ = ()
+
+    def __deepcopy__(self: Any, memo: dict[Any, Any]) -> Any:
+        from copy import deepcopy
+
+        me = mark(self)
+        if me in memo:
+            return memo[me]
+        made: dict[Any, Any] = {}
+        memo[me] = made
+        made.update((key, deepcopy(value, memo)) for key, value in self._snapshot().items())
+        return made
+
+    def _plain(self: Any, other: object, /) -> Any:
+        if isinstance(other, DictLike):
+            return other._snapshot()  # type: ignore[attr-defined]
+        return other if isinstance(other, dict) else None
+
+    def __or__(self: Source[_C], other: _C | Source[_C]) -> _C:
+        content = self._plain(other)
+        return NotImplemented if content is None else self._snapshot() | content
+
+    def __ror__(self: Source[_C], other: _C | Source[_C]) -> _C:
+        content = self._plain(other)
+        return NotImplemented if content is None else content | self._snapshot()
+
+    def __ior__(  # type: ignore[misc]
+        self, other: Mapping[Any, Any] | Iterable[tuple[Any, Any]]
+    ) -> Self:
+        self.update(other)  # type: ignore[attr-defined]
+        return self
+
+
+class Dict(DictLike, _types.Dict[_K, _V]):
     """A dict in shared memory, with the methods and operators of the builtin.
 
     Args: as dict's. Made without a manager it lives in the process's default segment.
@@ -87,7 +245,6 @@ class Dict(Shared, _types.Dict[_K, _V]):
     """
 
     __slots__ = ("__weakref__",)
-    __hash__ = None  # type: ignore[assignment]
 
     _typeid = "dict"
 
@@ -102,54 +259,8 @@ class Dict(Shared, _types.Dict[_K, _V]):
         """The contents as a plain dict."""
         return self._snapshot()
 
-    def _getvalue(self) -> dict[_K, _V]:
-        return self._snapshot()
 
-    def __deepcopy__(self, memo: dict[object, object]) -> dict[_K, _V]:
-        from copy import deepcopy
-
-        me = mark(self)
-        if me in memo:
-            return memo[me]  # type: ignore[return-value]
-        made: dict[_K, _V] = {}
-        memo[me] = made
-        made.update((key, deepcopy(value, memo)) for key, value in self._snapshot().items())  # type: ignore[arg-type]
-        return made
-
-    def _text(self) -> str:
-        return repr(self._snapshot())
-
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, Dict):
-            return _types.same(self, other) or self._snapshot() == other._snapshot()
-        if isinstance(other, dict):
-            return bool(self._snapshot() == other)
-        return NotImplemented
-
-    def __ne__(self, other: object) -> bool:
-        same = self.__eq__(other)
-        return NotImplemented if same is NotImplemented else not same
-
-    def __or__(self, other: dict[_K, _V] | Dict[_K, _V]) -> dict[_K, _V]:
-        if isinstance(other, Dict):
-            return self._snapshot() | other._snapshot()
-        if isinstance(other, dict):
-            return self._snapshot() | other
-        return NotImplemented
-
-    def __ror__(self, other: dict[_K, _V]) -> dict[_K, _V]:
-        if isinstance(other, dict):
-            return other | self._snapshot()
-        return NotImplemented
-
-    def __ior__(  # type: ignore[misc]
-        self, other: Mapping[_K, _V] | Iterable[tuple[_K, _V]]
-    ) -> Dict[_K, _V]:
-        self.update(other)
-        return self
-
-
-class List(Shared, _types.List[_T]):
+class List(ListLike, _types.List[_T]):
     """A list in shared memory, with the methods and operators of the builtin.
 
     Args: as list's. Made without a manager it lives in the process's default segment. Items are copied in and
@@ -159,38 +270,12 @@ class List(Shared, _types.List[_T]):
     """
 
     __slots__ = ("__weakref__",)
-    __hash__ = None  # type: ignore[assignment]
 
     _typeid = "list"
 
     def copy(self) -> list[_T]:
         """The contents as a plain list."""
         return self._snapshot()
-
-    def _getvalue(self) -> list[_T]:
-        return self._snapshot()
-
-    def __deepcopy__(self, memo: dict[object, object]) -> list[_T]:
-        from copy import deepcopy
-
-        me = mark(self)
-        if me in memo:
-            return memo[me]  # type: ignore[return-value]
-        made: list[_T] = []
-        memo[me] = made
-        made.extend(deepcopy(item, memo) for item in self._snapshot())  # type: ignore[arg-type]
-        return made
-
-    def _text(self) -> str:
-        return repr(self._snapshot())
-
-    def index(self, value: _T, start: SupportsIndex = 0, stop: SupportsIndex = maxsize, /) -> int:
-        """The first place of `value`. Raises: ValueError if it is not there."""
-        return self._snapshot().index(value, start, stop)
-
-    def count(self, value: _T, /) -> int:
-        """How often `value` is there."""
-        return self._snapshot().count(value)
 
     def remove(self, value: _T, /) -> None:
         """Take the first `value` out.
@@ -241,9 +326,6 @@ class List(Shared, _types.List[_T]):
                     return
         raise ValueError("list modified during sort")
 
-    def __contains__(self, value: object) -> bool:
-        return value in self._snapshot()
-
     def __reversed__(self) -> Iterator[_T]:
         return self._walk(range(len(self) - 1, -1, -1))
 
@@ -255,59 +337,10 @@ class List(Shared, _types.List[_T]):
                 return
             yield item
 
-    def __add__(self, other: list[_T] | List[_T]) -> list[_T]:
-        return self._snapshot() + (other._snapshot() if isinstance(other, List) else other)
-
-    def __radd__(self, other: list[_T]) -> list[_T]:
-        return other + self._snapshot() if isinstance(other, list) else NotImplemented
-
-    def __mul__(self, n: SupportsIndex) -> list[_T]:
-        return self._snapshot() * n
-
-    def __rmul__(self, n: SupportsIndex) -> list[_T]:
-        return n * self._snapshot()
-
-    # Both are inherited slots of sequences; __add__ and __mul__ here would come before them, and make plain lists.
-    def __iadd__(self, other: Iterable[_T]) -> List[_T]:
-        self.extend(other)
-        return self
-
-    def __imul__(self, n: SupportsIndex) -> List[_T]:
-        return super().__imul__(n) if hasattr(n, "__index__") else NotImplemented
-
-    def __eq__(self, other: object) -> bool:
+    def _plain(self, other: object, /) -> list[Any] | None:
         if isinstance(other, List):
-            return _types.same(self, other) or self._snapshot() == other._snapshot()
-        if isinstance(other, list):
-            return bool(self._snapshot() == other)
-        return NotImplemented
-
-    def __ne__(self, other: object) -> bool:
-        same = self.__eq__(other)
-        return NotImplemented if same is NotImplemented else not same
-
-    def __lt__(self, other: list[_T] | List[_T]) -> bool:
-        items = _items(other)
-        return NotImplemented if items is None else self._snapshot() < items
-
-    def __le__(self, other: list[_T] | List[_T]) -> bool:
-        items = _items(other)
-        return NotImplemented if items is None else self._snapshot() <= items
-
-    def __gt__(self, other: list[_T] | List[_T]) -> bool:
-        items = _items(other)
-        return NotImplemented if items is None else self._snapshot() > items
-
-    def __ge__(self, other: list[_T] | List[_T]) -> bool:
-        items = _items(other)
-        return NotImplemented if items is None else self._snapshot() >= items
-
-
-def _items(other: object) -> list[Any] | None:
-    """What a list is compared with, or None where that is no list."""
-    if isinstance(other, List):
-        return other._snapshot()
-    return other if isinstance(other, list) else None
+            return other._snapshot()
+        return other if isinstance(other, list) else None
 
 
 class Value(Shared, _types.Value[_T]):

@@ -6,12 +6,11 @@ What stands here runs in the caller, on a copy taken in one step, as in `contain
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, MutableSequence
-from sys import maxsize
-from typing import SupportsIndex, TypeVar
+from collections.abc import MutableSequence
+from typing import Any, TypeVar
 
 from . import _types
-from .containers import Shared, mark
+from .containers import ListLike
 
 __all__ = ["Deque"]
 
@@ -21,7 +20,7 @@ _T = TypeVar("_T")
 _REMOVE_TRIES = 4
 
 
-class Deque(Shared, _types.Deque[_T]):
+class Deque(ListLike, _types.Deque[_T]):
     """A deque in shared memory, with the methods and operators of `collections.deque`.
 
     Args: `iterable`, its first items; `maxlen`, the greatest length, 0 or more, or None: at that length, what is
@@ -32,7 +31,6 @@ class Deque(Shared, _types.Deque[_T]):
     """
 
     __slots__ = ("__weakref__",)
-    __hash__ = None  # type: ignore[assignment]
 
     _typeid = "deque"
 
@@ -42,31 +40,6 @@ class Deque(Shared, _types.Deque[_T]):
     def copy(self) -> deque[_T]:
         """The contents as a plain deque of the same maxlen."""
         return self._snapshot()
-
-    def _getvalue(self) -> deque[_T]:
-        return self._snapshot()
-
-    def __deepcopy__(self, memo: dict[object, object]) -> deque[_T]:
-        from copy import deepcopy
-
-        me = mark(self)
-        if me in memo:
-            return memo[me]  # type: ignore[return-value]
-        made: deque[_T] = deque(maxlen=self.maxlen)
-        memo[me] = made
-        made.extend(deepcopy(item, memo) for item in self._items()[0])  # type: ignore[arg-type]
-        return made
-
-    def _text(self) -> str:
-        return repr(self._snapshot())
-
-    def index(self, value: _T, start: SupportsIndex = 0, stop: SupportsIndex = maxsize, /) -> int:
-        """The first place of `value`. Raises: ValueError if it is not there."""
-        return self._snapshot().index(value, start, stop)  # type: ignore[arg-type]
-
-    def count(self, value: _T, /) -> int:
-        """How often `value` is there."""
-        return self._items()[0].count(value)
 
     def remove(self, value: _T, /) -> None:
         """Take the first `value` out.
@@ -89,62 +62,10 @@ class Deque(Shared, _types.Deque[_T]):
             if self._remove_at(place, items[place]):
                 return
 
-    def __contains__(self, value: object) -> bool:
-        return value in self._items()[0]
-
-    def __add__(self, other: deque[_T] | Deque[_T]) -> deque[_T]:
-        return self._snapshot() + (other._snapshot() if isinstance(other, Deque) else other)
-
-    def __radd__(self, other: deque[_T]) -> deque[_T]:
-        return other + self._snapshot() if isinstance(other, deque) else NotImplemented
-
-    def __mul__(self, n: SupportsIndex) -> deque[_T]:
-        return self._snapshot() * n  # type: ignore[operator]
-
-    def __rmul__(self, n: SupportsIndex) -> deque[_T]:
-        return n * self._snapshot()  # type: ignore[operator]
-
-    # Both are inherited slots of sequences; __add__ and __mul__ here would come before them, and make plain deques.
-    def __iadd__(self, other: Iterable[_T]) -> Deque[_T]:
-        self.extend(other)
-        return self
-
-    def __imul__(self, n: SupportsIndex) -> Deque[_T]:
-        return super().__imul__(n) if hasattr(n, "__index__") else NotImplemented
-
-    def __eq__(self, other: object) -> bool:
+    def _plain(self, other: object, /) -> deque[Any] | None:
         if isinstance(other, Deque):
-            return _types.same(self, other) or self._snapshot() == other._snapshot()
-        if isinstance(other, deque):
-            return bool(self._snapshot() == other)
-        return NotImplemented
-
-    def __ne__(self, other: object) -> bool:
-        same = self.__eq__(other)
-        return NotImplemented if same is NotImplemented else not same
-
-    def __lt__(self, other: deque[_T] | Deque[_T]) -> bool:
-        items = _plain(other)
-        return NotImplemented if items is None else self._snapshot() < items
-
-    def __le__(self, other: deque[_T] | Deque[_T]) -> bool:
-        items = _plain(other)
-        return NotImplemented if items is None else self._snapshot() <= items
-
-    def __gt__(self, other: deque[_T] | Deque[_T]) -> bool:
-        items = _plain(other)
-        return NotImplemented if items is None else self._snapshot() > items
-
-    def __ge__(self, other: deque[_T] | Deque[_T]) -> bool:
-        items = _plain(other)
-        return NotImplemented if items is None else self._snapshot() >= items
-
-
-def _plain(other: deque[_T] | Deque[_T]) -> deque[_T] | None:
-    """What a deque is compared with, or None where that is no deque."""
-    if isinstance(other, Deque):
-        return other._snapshot()
-    return other if isinstance(other, deque) else None
+            return other._snapshot()
+        return other if isinstance(other, deque) else None
 
 
 MutableSequence.register(Deque)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, AnyStr, Protocol
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -13,27 +13,15 @@ if TYPE_CHECKING:
 __all__ = ["ByteFile", "TextFile"]
 
 
-class _Bytes(Protocol):
-    """What a file of bytes does with what it stands for; positions and sizes in bytes."""
+class _Target(Protocol[AnyStr]):
+    """What a file does with what it stands for; positions and sizes in bytes, or in characters."""
 
     lock: ObjectLock
 
     def size(self) -> int: ...
-    def read(self, start: int, stop: int) -> bytes: ...
-    def write(self, start: int, data: bytes) -> None: ...
-    def append(self, data: bytes) -> None: ...
-    def resize(self, size: int) -> None: ...
-
-
-class _Text(Protocol):
-    """The same for text; positions and sizes in characters."""
-
-    lock: ObjectLock
-
-    def size(self) -> int: ...
-    def read(self, start: int, stop: int) -> str: ...
-    def write(self, start: int, data: str) -> None: ...
-    def append(self, data: str) -> None: ...
+    def read(self, start: int, stop: int) -> AnyStr: ...
+    def write(self, start: int, data: AnyStr) -> None: ...
+    def append(self, data: AnyStr) -> None: ...
     def resize(self, size: int) -> None: ...
 
 
@@ -58,15 +46,11 @@ def _seek(position: int, size: int, offset: int, whence: int) -> int:
     return base + offset
 
 
-class ByteFile(io.RawIOBase):
-    """Bytes in shared memory as a raw file. Each read and write is one step; the position is this object's own.
+class _File(io.IOBase):
+    """What files of bytes and of text have in common: a position of their own."""
 
-    Args: `target`, what it stands for; `mode`: `r`, `w` (empties it first) or `a` (writes at the end only), with `+` to
-    read and write, and `b` or not. Raises: ValueError for another mode.
-    """
-
-    def __init__(self, target: _Bytes, mode: str = "r+b") -> None:
-        letter, self._reads, self._writes = _parts(mode, "t", "b")
+    def __init__(self, target: Any, mode: str, other: str, own: str) -> None:
+        letter, self._reads, self._writes = _parts(mode, other, own)
         self._target = target
         self._appends = letter == "a"
         self._position = 0
@@ -91,6 +75,47 @@ class ByteFile(io.RawIOBase):
     def tell(self) -> int:
         self._check(True, "")
         return self._position
+
+    def truncate(self, size: int | None = None, /) -> int:
+        self._check(self._writes, "not writable")
+        size = self._position if size is None else size
+        if size < 0:
+            raise ValueError(f"negative size value {size}")
+        self._target.resize(size)
+        return size
+
+    def _put(self, content: AnyStr, filler: AnyStr) -> int:
+        """Write at the position, or at the end; what is left out before it is filled."""
+        target: _Target[AnyStr] = self._target
+        if self._appends:
+            target.append(content)
+            self._position = target.size()
+            return len(content)
+        if self._position > target.size() and content:
+            with target.lock:
+                gap = max(self._position - target.size(), 0)
+                target.append(filler * gap + content) if gap else target.write(self._position, content)
+        else:
+            target.write(self._position, content)
+        self._position += len(content)
+        return len(content)
+
+    def _check(self, allowed: bool, why: str) -> None:
+        if self.closed:
+            raise ValueError("I/O operation on closed file.")
+        if not allowed:
+            raise io.UnsupportedOperation(why)
+
+
+class ByteFile(_File, io.RawIOBase):
+    """Bytes in shared memory as a raw file. Each read and write is one step; the position is this object's own.
+
+    Args: `target`, what it stands for; `mode`: `r`, `w` (empties it first) or `a` (writes at the end only), with `+` to
+    read and write, and `b` or not. Raises: ValueError for another mode.
+    """
+
+    def __init__(self, target: _Target[bytes], mode: str = "r+b") -> None:
+        super().__init__(target, mode, "t", "b")
 
     def readinto(self, buffer: Buffer, /) -> int:
         self._check(self._reads, "not readable")
@@ -102,80 +127,29 @@ class ByteFile(io.RawIOBase):
 
     def write(self, data: Buffer, /) -> int:
         self._check(self._writes, "not writable")
-        content = bytes(data)
-        target = self._target
-        if self._appends:
-            target.append(content)
-            self._position = target.size()
-            return len(content)
-        if self._position > target.size() and content:
-            with target.lock:
-                content_at = max(self._position - target.size(), 0)
-                target.append(bytes(content_at) + content) if content_at else target.write(self._position, content)
-        else:
-            target.write(self._position, content)
-        self._position += len(content)
-        return len(content)
-
-    def truncate(self, size: int | None = None, /) -> int:
-        self._check(self._writes, "not writable")
-        size = self._position if size is None else size
-        if size < 0:
-            raise ValueError(f"negative size value {size}")
-        self._target.resize(size)
-        return size
-
-    def _check(self, allowed: bool, why: str) -> None:
-        if self.closed:
-            raise ValueError("I/O operation on closed file.")
-        if not allowed:
-            raise io.UnsupportedOperation(why)
+        return self._put(bytes(data), b"\0")
 
 
-class TextFile(io.TextIOBase):
+class TextFile(_File, io.TextIOBase):
     """Text in shared memory as a file; positions are in characters, line ends are as they were written.
 
     Args: as ByteFile's, with `t` or not.
     """
 
-    def __init__(self, target: _Text, mode: str = "r+") -> None:
-        letter, self._reads, self._writes = _parts(mode, "b", "t")
-        self._target = target
-        self._appends = letter == "a"
-        self._position = 0
-        self.mode = mode
-        if letter == "w":
-            target.resize(0)
-
-    def readable(self) -> bool:
-        return self._reads
-
-    def writable(self) -> bool:
-        return self._writes
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        self._check(True, "")
-        self._position = _seek(self._position, self._target.size(), offset, whence)
-        return self._position
-
-    def tell(self) -> int:
-        self._check(True, "")
-        return self._position
+    def __init__(self, target: _Target[str], mode: str = "r+") -> None:
+        super().__init__(target, mode, "b", "t")
 
     def read(self, size: int | None = -1, /) -> str:
         self._check(self._reads, "not readable")
         stop = self._target.size() if size is None or size < 0 else self._position + size
-        found = self._target.read(self._position, stop)
+        found: str = self._target.read(self._position, stop)
         self._position += len(found)
         return found
 
     def readline(self, size: int = -1, /) -> str:  # type: ignore[override]
         self._check(self._reads, "not readable")
         stop = self._target.size() if size < 0 else self._position + size
-        rest = self._target.read(self._position, stop)
+        rest: str = self._target.read(self._position, stop)
         line = rest[: rest.find("\n") + 1] or rest
         self._position += len(line)
         return line
@@ -184,30 +158,4 @@ class TextFile(io.TextIOBase):
         self._check(self._writes, "not writable")
         if not isinstance(text, str):
             raise TypeError(f"string argument expected, got {type(text).__name__!r}")
-        target = self._target
-        if self._appends:
-            target.append(text)
-            self._position = target.size()
-            return len(text)
-        if self._position > target.size() and text:
-            with target.lock:
-                gap = max(self._position - target.size(), 0)
-                target.append("\0" * gap + text) if gap else target.write(self._position, text)
-        else:
-            target.write(self._position, text)
-        self._position += len(text)
-        return len(text)
-
-    def truncate(self, size: int | None = None, /) -> int:
-        self._check(self._writes, "not writable")
-        size = self._position if size is None else size
-        if size < 0:
-            raise ValueError(f"negative size value {size}")
-        self._target.resize(size)
-        return size
-
-    def _check(self, allowed: bool, why: str) -> None:
-        if self.closed:
-            raise ValueError("I/O operation on closed file.")
-        if not allowed:
-            raise io.UnsupportedOperation(why)
+        return self._put(text, "\0")

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 from . import _types
 from ._types import Cursor
 from .allocators import Pooled, Spec
-from .containers import Shared, mark
-from .segments import Segment
+from .containers import ListLike, Source
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -26,7 +25,7 @@ _T = TypeVar("_T")
 _REMOVE_TRIES = 4
 
 
-class LinkedList(Pooled, Shared, _types.LinkedList[_T]):
+class LinkedList(Pooled, ListLike, _types.LinkedList[_T]):
     """A doubly linked list in shared memory, with cursors that stay at their items, whatever comes and goes around.
 
     Args: `iterable`, its first items; `allocator`, where the nodes come from: a pool's class such as NodePool, an
@@ -39,7 +38,6 @@ class LinkedList(Pooled, Shared, _types.LinkedList[_T]):
     """
 
     __slots__ = ("__weakref__",)
-    __hash__ = None  # type: ignore[assignment]
 
     _typeid = "linked_list"
 
@@ -50,13 +48,6 @@ class LinkedList(Pooled, Shared, _types.LinkedList[_T]):
             self.clear()
         if items:
             self.extend(items)
-
-    @classmethod
-    def _make(cls, segment: Segment, *args: Any, **kwds: Any) -> Self:
-        """A new one in a segment. Args: as the class's."""
-        made = cls._in(segment)
-        made.__init__(*args, **kwds)  # type: ignore[misc]
-        return made
 
     def begin(self) -> Cursor[_T]:
         """A cursor to the first item; to the end of an empty list."""
@@ -78,39 +69,11 @@ class LinkedList(Pooled, Shared, _types.LinkedList[_T]):
         """The contents as a plain list."""
         return self._snapshot()
 
-    def _getvalue(self) -> list[_T]:
-        return self._snapshot()
-
-    def __deepcopy__(self, memo: dict[object, object]) -> list[_T]:
-        from copy import deepcopy
-
-        me = mark(self)
-        if me in memo:
-            return memo[me]  # type: ignore[return-value]
-        made: list[_T] = []
-        memo[me] = made
-        made.extend(deepcopy(item, memo) for item in self._snapshot())  # type: ignore[arg-type]
-        return made
-
-    def _text(self) -> str:
-        return repr(self._snapshot())
-
     def __iter__(self) -> Iterator[_T]:
         return iter(self._snapshot())
 
     def __reversed__(self) -> Iterator[_T]:
         return reversed(self._snapshot())
-
-    def __contains__(self, value: object) -> bool:
-        return value in self._snapshot()
-
-    def index(self, value: _T, start: SupportsIndex = 0, stop: SupportsIndex = maxsize, /) -> int:
-        """The first place of `value`. Raises: ValueError if it is not there."""
-        return self._snapshot().index(value, start, stop)
-
-    def count(self, value: _T, /) -> int:
-        """How often `value` is there."""
-        return self._snapshot().count(value)
 
     def remove(self, value: _T, /) -> None:
         """Take the first `value` out. Raises: ValueError if it is not there."""
@@ -150,12 +113,9 @@ class LinkedList(Pooled, Shared, _types.LinkedList[_T]):
             if self._replace(items, version):
                 return
 
-    def __add__(self, other: list[_T] | LinkedList[_T]) -> list[_T]:
-        items = _plain(other)
+    def __add__(self, other: list[_T] | Source[list[_T]]) -> list[_T]:
+        items = self._plain(other)
         return NotImplemented if items is None else self._snapshot() + items
-
-    def __radd__(self, other: list[_T]) -> list[_T]:
-        return other + self._snapshot() if isinstance(other, list) else NotImplemented
 
     def __mul__(self, n: SupportsIndex) -> list[_T]:
         return self._snapshot() * n if hasattr(n, "__index__") else NotImplemented
@@ -163,11 +123,7 @@ class LinkedList(Pooled, Shared, _types.LinkedList[_T]):
     def __rmul__(self, n: SupportsIndex) -> list[_T]:
         return self._snapshot() * n if hasattr(n, "__index__") else NotImplemented
 
-    def __iadd__(self, other: Iterable[_T]) -> Self:
-        self.extend(other)
-        return self
-
-    def __imul__(self, n: SupportsIndex) -> Self:
+    def __imul__(self, n: SupportsIndex) -> Self:  # type: ignore[override]
         if not hasattr(n, "__index__"):
             return NotImplemented
         while True:
@@ -175,37 +131,10 @@ class LinkedList(Pooled, Shared, _types.LinkedList[_T]):
             if self._replace(items * n, version):
                 return self
 
-    def __eq__(self, other: object) -> bool:
+    def _plain(self, other: object, /) -> list[Any] | None:
         if isinstance(other, LinkedList):
-            return _types.same(self, other) or self._snapshot() == other._snapshot()
-        return self._snapshot() == other if isinstance(other, list) else NotImplemented
-
-    def __ne__(self, other: object) -> bool:
-        same = self.__eq__(other)
-        return NotImplemented if same is NotImplemented else not same
-
-    def __lt__(self, other: list[_T] | LinkedList[_T]) -> bool:
-        items = _plain(other)
-        return NotImplemented if items is None else self._snapshot() < items
-
-    def __le__(self, other: list[_T] | LinkedList[_T]) -> bool:
-        items = _plain(other)
-        return NotImplemented if items is None else self._snapshot() <= items
-
-    def __gt__(self, other: list[_T] | LinkedList[_T]) -> bool:
-        items = _plain(other)
-        return NotImplemented if items is None else self._snapshot() > items
-
-    def __ge__(self, other: list[_T] | LinkedList[_T]) -> bool:
-        items = _plain(other)
-        return NotImplemented if items is None else self._snapshot() >= items
-
-
-def _plain(other: object) -> list[Any] | None:
-    """What a list is compared with, or None where that is no list."""
-    if isinstance(other, LinkedList):
-        return other._snapshot()
-    return other if isinstance(other, list) else None
+            return other._snapshot()
+        return other if isinstance(other, list) else None
 
 
 MutableSequence.register(LinkedList)

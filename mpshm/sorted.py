@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from collections.abc import Set as AbstractSet
 from typing import Any, SupportsIndex, TypeVar, overload
 
-from . import _types, sets
+from . import _types
 from .allocators import Pooled, Spec
-from .containers import Dict, Shared, mark
+from .containers import Copied, Dict, DictLike
+from .sets import SetLike
 
 __all__ = ["Map", "MultiMap", "SortedSet"]
 
@@ -146,7 +147,7 @@ def _pairs(args: tuple[Any, ...], kwds: dict[str, Any], name: str) -> dict[Any, 
     return dict(first, **kwds)
 
 
-class Map(Ordered, Pooled, Shared, _types.Map[_K, _V]):
+class Map(Ordered, Pooled, DictLike, _types.Map[_K, _V]):
     """A mapping in shared memory that is sorted by key.
 
     Args: as dict's; `allocator`, where the nodes come from: a pool's class such as NodePool, an instance with options,
@@ -162,7 +163,6 @@ class Map(Ordered, Pooled, Shared, _types.Map[_K, _V]):
     """
 
     __slots__ = ("__weakref__",)
-    __hash__ = None  # type: ignore[assignment]
 
     _typeid = "map"
 
@@ -189,54 +189,8 @@ class Map(Ordered, Pooled, Shared, _types.Map[_K, _V]):
         """The contents as a plain dict, in order."""
         return self._snapshot()
 
-    def _getvalue(self) -> dict[_K, _V]:
-        return self._snapshot()
 
-    def __deepcopy__(self, memo: dict[object, object]) -> dict[_K, _V]:
-        from copy import deepcopy
-
-        me = mark(self)
-        if me in memo:
-            return memo[me]  # type: ignore[return-value]
-        made: dict[_K, _V] = {}
-        memo[me] = made
-        made.update((key, deepcopy(value, memo)) for key, value in self.items())  # type: ignore[arg-type]
-        return made
-
-    def _text(self) -> str:
-        return repr(self._snapshot())
-
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, Map) and _types.same(self, other):
-            return True
-        pairs = _mapping(other)
-        return NotImplemented if pairs is None else bool(self._snapshot() == pairs)
-
-    def __ne__(self, other: object) -> bool:
-        same = self.__eq__(other)
-        return NotImplemented if same is NotImplemented else not same
-
-    def __or__(self, other: Mapping[_K, _V]) -> dict[_K, _V]:
-        pairs = _mapping(other)
-        return NotImplemented if pairs is None else self._snapshot() | pairs
-
-    def __ror__(self, other: Mapping[_K, _V]) -> dict[_K, _V]:
-        pairs = _mapping(other)
-        return NotImplemented if pairs is None else pairs | self._snapshot()
-
-    def __ior__(self, other: Mapping[_K, _V] | Iterable[tuple[_K, _V]]) -> Map[_K, _V]:
-        self.update(other)
-        return self
-
-
-def _mapping(other: object) -> dict[Any, Any] | None:
-    """What a map is compared with, or None where that is no mapping of ours or Python's."""
-    if isinstance(other, (Dict, Map)):
-        return other._snapshot()
-    return other if isinstance(other, dict) else None
-
-
-class MultiMap(Ordered, Pooled, Shared, _types.MultiMap[_K, _V]):
+class MultiMap(Ordered, Pooled, Copied, _types.MultiMap[_K, _V]):
     """A mapping in shared memory, sorted by key, with any number of values for each: in the order in which they came.
 
     Args: `items`, a mapping or pairs; `allocator`, as Map's. Keys as Map's. `len` counts items, not keys.
@@ -244,7 +198,6 @@ class MultiMap(Ordered, Pooled, Shared, _types.MultiMap[_K, _V]):
     """
 
     __slots__ = ("__weakref__",)
-    __hash__ = None  # type: ignore[assignment]
 
     _typeid = "multi_map"
 
@@ -294,20 +247,11 @@ class MultiMap(Ordered, Pooled, Shared, _types.MultiMap[_K, _V]):
         """The contents as a plain list of pairs, in order."""
         return self.items()
 
-    def _getvalue(self) -> list[tuple[_K, _V]]:
-        return self.items()
-
     def _text(self) -> str:
         return f"MultiMap({self.items()!r})"
 
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, MultiMap):
-            return NotImplemented
-        return _types.same(self, other) or self.items() == other.items()
-
-    def __ne__(self, other: object) -> bool:
-        same = self.__eq__(other)
-        return NotImplemented if same is NotImplemented else not same
+    def _plain(self, other: object, /) -> list[tuple[Any, Any]] | None:
+        return other.items() if isinstance(other, MultiMap) else None
 
 
 def _range_of(made: Any, what: int, key: object) -> list[Any]:
@@ -320,7 +264,7 @@ def _range_of(made: Any, what: int, key: object) -> list[Any]:
     return found
 
 
-class SortedSet(Ordered, Pooled, Shared, _types.SortedSet[_K]):
+class SortedSet(Ordered, Pooled, SetLike, _types.SortedSet[_K]):
     """A set in shared memory that is sorted: keys are had by their places, too.
 
     Args: `iterable`, its first keys; `allocator`, as Map's. Keys as Map's. Every call is atomic: the operators
@@ -329,7 +273,6 @@ class SortedSet(Ordered, Pooled, Shared, _types.SortedSet[_K]):
     """
 
     __slots__ = ("__weakref__",)
-    __hash__ = None  # type: ignore[assignment]
 
     _typeid = "sorted_set"
 
@@ -402,125 +345,46 @@ class SortedSet(Ordered, Pooled, Shared, _types.SortedSet[_K]):
     def _snapshot(self) -> set[_K]:
         return set(self._keys()[0])
 
-    def _getvalue(self) -> set[_K]:
-        return set(self._keys()[0])
-
     def __deepcopy__(self, memo: dict[object, object]) -> set[_K]:
         return set(self._keys()[0])
 
     def _text(self) -> str:
         return f"SortedSet({self._keys()[0]!r})"
 
-    def union(self, *others: Iterable[_L]) -> set[_K | _L]:
-        """The keys of this and all others, as a plain set."""
-        return self._snapshot().union(*others)
-
-    def intersection(self, *others: Iterable[object]) -> set[_K]:
-        """The keys that all others have too, as a plain set."""
-        return self._snapshot().intersection(*others)
-
-    def difference(self, *others: Iterable[object]) -> set[_K]:
-        """The keys that none of the others has, as a plain set."""
-        return self._snapshot().difference(*others)
-
-    def symmetric_difference(self, other: Iterable[_L], /) -> set[_K | _L]:
-        """The keys that either this or the other has, as a plain set."""
-        return self._snapshot().symmetric_difference(other)
-
-    def isdisjoint(self, other: Iterable[object], /) -> bool:
-        """Whether no key is in both."""
-        return self._snapshot().isdisjoint(other)
-
-    def issubset(self, other: Iterable[object], /) -> bool:
-        """Whether the other has all keys of this."""
-        return self._snapshot().issubset(other)
-
-    def issuperset(self, other: Iterable[object], /) -> bool:
-        """Whether this has all keys of the other."""
-        return self._snapshot().issuperset(other)
-
-    def __or__(self, other: AbstractSet[_L]) -> set[_K | _L]:
-        keys = _set(other)
-        return NotImplemented if keys is None else self._snapshot() | keys
-
-    def __and__(self, other: AbstractSet[object]) -> set[_K]:
-        keys = _set(other)
-        return NotImplemented if keys is None else self._snapshot() & keys
-
-    def __sub__(self, other: AbstractSet[object]) -> set[_K]:
-        keys = _set(other)
-        return NotImplemented if keys is None else self._snapshot() - keys
-
-    def __xor__(self, other: AbstractSet[_L]) -> set[_K | _L]:
-        keys = _set(other)
-        return NotImplemented if keys is None else self._snapshot() ^ keys
-
-    __ror__, __rand__, __rxor__ = __or__, __and__, __xor__
+    # Whatever the other operand is, a plain set comes of it.
+    __ror__, __rand__, __rxor__ = SetLike.__or__, SetLike.__and__, SetLike.__xor__  # type: ignore[assignment]
 
     def __rsub__(self, other: AbstractSet[_L]) -> set[_L]:
-        keys = _set(other)
+        keys = self._plain(other)
         return NotImplemented if keys is None else set(keys) - self._snapshot()
 
-    def __ior__(self, other: AbstractSet[_K]) -> SortedSet[_K]:  # type: ignore[misc]
-        keys = _set(other)
+    def __ior__(self, other: AbstractSet[_K]) -> SortedSet[_K]:  # type: ignore[override, misc]
+        keys = self._plain(other)
         if keys is None:
             return NotImplemented
         self.update(keys)
         return self
 
-    def __isub__(self, other: AbstractSet[object]) -> SortedSet[_K]:
-        keys = _set(other)
+    def __isub__(self, other: AbstractSet[object]) -> SortedSet[_K]:  # type: ignore[override]
+        keys = self._plain(other)
         if keys is None:
             return NotImplemented
         self.difference_update(keys)
         return self
 
-    def __iand__(self, other: AbstractSet[object]) -> SortedSet[_K]:
-        keys = _set(other)
+    def __iand__(self, other: AbstractSet[object]) -> SortedSet[_K]:  # type: ignore[override]
+        keys = self._plain(other)
         if keys is None:
             return NotImplemented
         self.intersection_update(keys)
         return self
 
-    def __ixor__(self, other: AbstractSet[_K]) -> SortedSet[_K]:  # type: ignore[misc]
-        keys = _set(other)
+    def __ixor__(self, other: AbstractSet[_K]) -> SortedSet[_K]:  # type: ignore[override, misc]
+        keys = self._plain(other)
         if keys is None:
             return NotImplemented
         self.symmetric_difference_update(keys)
         return self
-
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, SortedSet) and _types.same(self, other):
-            return True
-        keys = _set(other)
-        return NotImplemented if keys is None else bool(self._snapshot() == keys)
-
-    def __ne__(self, other: object) -> bool:
-        same = self.__eq__(other)
-        return NotImplemented if same is NotImplemented else not same
-
-    def __lt__(self, other: AbstractSet[object]) -> bool:
-        keys = _set(other)
-        return NotImplemented if keys is None else self._snapshot() < keys
-
-    def __le__(self, other: AbstractSet[object]) -> bool:
-        keys = _set(other)
-        return NotImplemented if keys is None else self._snapshot() <= keys
-
-    def __gt__(self, other: AbstractSet[object]) -> bool:
-        keys = _set(other)
-        return NotImplemented if keys is None else self._snapshot() > keys
-
-    def __ge__(self, other: AbstractSet[object]) -> bool:
-        keys = _set(other)
-        return NotImplemented if keys is None else self._snapshot() >= keys
-
-
-def _set(other: object) -> set[Any] | frozenset[Any] | None:
-    """The other operand as a builtin, or None where it is no set."""
-    if isinstance(other, (SortedSet, sets.Set)):
-        return other._snapshot()
-    return other if isinstance(other, (set, frozenset)) else None
 
 
 MutableMapping.register(Map)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 from . import _types
 from .containers import Shared, place_of
 from .files import ByteFile, TextFile
-from .segments import Segment
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -52,13 +51,6 @@ class String(Shared, _types.String):
         self._reset(initial._whole()[0] if isinstance(initial, String) else initial)
         if capacity is not None:
             self.reserve(capacity)
-
-    @classmethod
-    def _make(cls, segment: Segment, *args: Any, **kwds: Any) -> Self:
-        """A new one in a segment. Args: as the class's."""
-        made = cls._in(segment)
-        made.__init__(*args, **kwds)  # type: ignore[misc]
-        return made
 
     def _getvalue(self) -> str | bytes:
         return self._whole()[0]  # type: ignore[no-any-return]

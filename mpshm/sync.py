@@ -11,15 +11,10 @@ import math
 import time
 from collections.abc import Callable
 from pickle import PicklingError
-from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
+from typing import Any, SupportsIndex, TypeVar
 
 from . import _types
 from .containers import Shared
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
-    from .segments import Segment
 
 __all__ = [
     "Barrier",
@@ -67,7 +62,20 @@ class SemLock:
         self._is_mine: Callable[[], bool] = lambda: self._count() > 0
 
 
-class Lock(Shared, _types.Lock):
+class _Acquired(Shared):
+    """What locks and semaphores have in common."""
+
+    __slots__ = ()
+
+    @property
+    def _semlock(self: Any) -> SemLock:
+        return SemLock(self)
+
+    def _text(self: Any) -> str:
+        return f"<{'locked' if self.locked() else 'unlocked'} mpshm.{type(self).__name__}>"
+
+
+class Lock(_Acquired, _types.Lock):
     """A lock between processes and threads; any of them may release it.
 
     One whose holder died goes to the next that asks, and `owner_died` tells that one.
@@ -78,19 +86,8 @@ class Lock(Shared, _types.Lock):
 
     _typeid = "Lock"
 
-    @classmethod
-    def _make(cls, segment: Segment) -> Self:
-        return cls._in(segment)
 
-    @property
-    def _semlock(self) -> SemLock:
-        return SemLock(self)
-
-    def _text(self) -> str:
-        return f"<{'locked' if self.locked() else 'unlocked'} mpshm.{type(self).__name__}>"
-
-
-class RLock(Shared, _types.RLock):
+class RLock(_Acquired, _types.RLock):
     """A lock that its holder, one thread of one process, may take again.
 
     One whose holder died goes to the next that asks, and `owner_died` tells that one.
@@ -101,19 +98,8 @@ class RLock(Shared, _types.RLock):
 
     _typeid = "RLock"
 
-    @classmethod
-    def _make(cls, segment: Segment) -> Self:
-        return cls._in(segment)
 
-    @property
-    def _semlock(self) -> SemLock:
-        return SemLock(self)
-
-    def _text(self) -> str:
-        return f"<{'locked' if self.locked() else 'unlocked'} mpshm.{type(self).__name__}>"
-
-
-class Semaphore(Shared, _types.Semaphore):
+class Semaphore(_Acquired, _types.Semaphore):
     """Permits to take and to give back.
 
     A permit belongs to the process that took it, until that process gives it back; its threads share theirs. When it
@@ -133,21 +119,11 @@ class Semaphore(Shared, _types.Semaphore):
     def __init__(self, value: int = 1) -> None:
         self._setup(value)
 
-    @classmethod
-    def _make(cls, segment: Segment, value: int = 1) -> Self:
-        made = cls._in(segment)
-        made._setup(value)
-        return made
-
-    @property
-    def _semlock(self) -> SemLock:
-        return SemLock(self)
-
     def _text(self) -> str:
         return f"<mpshm.{type(self).__name__} value={self.get_value()}>"
 
 
-class BoundedSemaphore(Shared, _types.BoundedSemaphore):
+class BoundedSemaphore(_Acquired, _types.BoundedSemaphore):
     """A Semaphore that never has more permits at hand than at first.
 
     Args: `value`, permits at first, 0 to 2**31 - 1. `release` beyond them raises ValueError.
@@ -161,16 +137,6 @@ class BoundedSemaphore(Shared, _types.BoundedSemaphore):
 
     def __init__(self, value: int = 1) -> None:
         self._setup(value)
-
-    @classmethod
-    def _make(cls, segment: Segment, value: int = 1) -> Self:
-        made = cls._in(segment)
-        made._setup(value)
-        return made
-
-    @property
-    def _semlock(self) -> SemLock:
-        return SemLock(self)
 
     def _text(self) -> str:
         return f"<mpshm.{type(self).__name__} value={self.get_value()}/{self._bound}>"
@@ -189,10 +155,6 @@ class Event(Shared, _types.Event):
 
     def __init__(self) -> None:
         self._setup()
-
-    @classmethod
-    def _make(cls, segment: Segment) -> Self:
-        return cls._in(segment)
 
     def _text(self) -> str:
         return f"<mpshm.{type(self).__name__}: {'set' if self.is_set() else 'unset'}>"
@@ -217,12 +179,6 @@ class Condition(Shared, _types.Condition):
 
     def __init__(self, lock: Lock | RLock | None = None) -> None:
         self._setup(RLock._in(self._segment) if lock is None else lock)
-
-    @classmethod
-    def _make(cls, segment: Segment, lock: Lock | RLock | None = None) -> Self:
-        made = cls._in(segment)
-        made._setup(RLock._in(segment) if lock is None else lock)
-        return made
 
     @property
     def _lock(self) -> Lock | RLock:
@@ -276,18 +232,6 @@ class Barrier(Shared, _types.Barrier):
 
     def __init__(self, parties: int, action: Callable[[], object] | None = None, timeout: float | None = None) -> None:
         self._setup(parties, action, timeout)
-
-    @classmethod
-    def _make(
-        cls,
-        segment: Segment,
-        parties: int,
-        action: Callable[[], object] | None = None,
-        timeout: float | None = None,
-    ) -> Self:
-        made = cls._in(segment)
-        made._setup(parties, action, timeout)
-        return made
 
     def _setup(self, parties: int, action: Callable[[], object] | None, timeout: float | None) -> None:
         if timeout is not None:

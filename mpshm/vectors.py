@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 from . import _types
 from .containers import Shared, place_of
 from .files import ByteFile
-from .segments import Segment
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,13 +77,6 @@ class Vector(Shared, _types.Vector):
             self.resize(size)
         else:
             self.extend(iterable_or_size)  # type: ignore[arg-type]
-
-    @classmethod
-    def _make(cls, segment: Segment, *args: Any, **kwds: Any) -> Self:
-        """A new one in a segment. Args: as the class's."""
-        made = cls._in(segment)
-        made.__init__(*args, **kwds)  # type: ignore[misc]
-        return made
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -207,10 +199,6 @@ class Vector(Shared, _types.Vector):
             return bool(_numpy().array_equal(self.copy(), other))
         except (TypeError, ValueError):
             return False
-
-    def __ne__(self, other: object) -> bool:
-        same = self.__eq__(other)
-        return NotImplemented if same is NotImplemented else not same
 
     # What the C type leaves to us.
 

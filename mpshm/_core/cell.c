@@ -43,14 +43,10 @@ static mps_status get_locked(mps_seg *seg, mps_door door, mps_cell *c, mps_copy 
 mps_status mps_cell_get(mps_seg *seg, mps_door door, mps_off off, mps_copy *out)
 {
     mps_cell *c = cell_at(seg, off);
-    for (unsigned n = 0; n < MPS_READ_TRIES && mps_likely(mps_load32(&seg->control->state) == MPS_STATE_READY); n++) {
-        uint32_t seq = mps_read_begin(&c->object.guard);
-        if (mps_unlikely(seq & 1u)) {
-            mps_pause();
-            continue;
-        }
+    mps_glance glance = mps_glance_at(seg, &c->object.guard);
+    while (mps_glance_next(&glance)) {
         mps_status st = mps_copy_racy(seg, load(c), out);
-        bool valid = mps_read_valid(&c->object.guard, seq);
+        bool valid = mps_glance_valid(&glance);
         if (mps_likely(valid && st != MPS_E_RETRY)) {
             return st;
         }

@@ -224,6 +224,21 @@ void mps_tx_enter(mps_tx *tx);
 /* Ends the operation: takes care of what became garbage, gives the lane back. Nothing may be pending. */
 void mps_tx_end(mps_tx *tx);
 
+/* Sees to it that this process has a slot, so that it can own locks and permits. */
+static inline mps_status mps_tx_take_slot(mps_seg *seg, mps_door door)
+{
+    if (mps_likely(mps_load32(&seg->control->state) == MPS_STATE_READY && seg->token != 0 &&
+                   mps_load64(&seg->head->word) == seg->slot_word)) {
+        return MPS_OK;
+    }
+    mps_tx tx;
+    mps_status st = mps_tx_begin(seg, &tx, door);
+    if (st == MPS_OK) {
+        mps_tx_end(&tx);
+    }
+    return st;
+}
+
 /* ---- for recovery: a lane whose owner died ---- */
 
 /* Binds tx to the lane of a dead process, in whose name locks are taken and given back; MPS_E_CORRUPT when its counts are out

@@ -125,13 +125,12 @@ mps_status mps_numbers_get(mps_seg *seg, mps_door door, mps_off off, uint64_t in
         return st != MPS_OK ? st : MPS_E_RANGE;
     }
     uint8_t raw[8] = {0};
-    for (unsigned n = 0; n < MPS_READ_TRIES && mps_likely(mps_load32(&seg->control->state) == MPS_STATE_READY); n++) {
-        uint32_t seq = mps_read_begin(&a->object.guard);
+    mps_glance glance = mps_glance_at(seg, &a->object.guard);
+    while (mps_glance_next(&glance)) {
         *item = load_item(items_of(a) + index * form.itemsize, form.itemsize);
-        if (mps_likely((seq & 1u) == 0 && mps_read_valid(&a->object.guard, seq))) {
+        if (mps_likely(mps_glance_valid(&glance))) {
             return MPS_OK;
         }
-        mps_pause();
     }
     st = mps_numbers_read(seg, door, off, (mps_numbers_part){index, 1, 1}, raw);
     memcpy(item, raw, sizeof(*item));
@@ -181,14 +180,10 @@ mps_status mps_numbers_read(mps_seg *seg, mps_door door, mps_off off, mps_number
     if (st != MPS_OK || !is_inside(&part, form.length)) {
         return st != MPS_OK ? st : MPS_E_RANGE;
     }
-    for (unsigned n = 0; n < MPS_READ_TRIES && mps_likely(mps_load32(&seg->control->state) == MPS_STATE_READY); n++) {
-        uint32_t seq = mps_read_begin(&a->object.guard);
-        if (mps_unlikely(seq & 1u)) {
-            mps_pause();
-            continue;
-        }
+    mps_glance glance = mps_glance_at(seg, &a->object.guard);
+    while (mps_glance_next(&glance)) {
         copy_out(a, form.itemsize, &part, out);
-        if (mps_likely(mps_read_valid(&a->object.guard, seq))) {
+        if (mps_likely(mps_glance_valid(&glance))) {
             return MPS_OK;
         }
     }

@@ -107,3 +107,34 @@ bool mps_reader_again(mps_seg *seg, mps_door door, mps_status *st, uint64_t *sin
     }
     return true;
 }
+
+static mps_status word_once(mps_seg *seg, mps_door door, mps_object *obj, const uint64_t *word, uint64_t *n)
+{
+    mps_tx tx;
+    mps_status st = mps_reader_begin(seg, &tx, door);
+    if (st != MPS_OK) {
+        return st;
+    }
+    st = mps_reader_lock(&tx, obj);
+    *n = mps_load64(word);
+    if (tx.reading) {
+        return mps_reader_end(&tx, st);
+    }
+    if (st == MPS_OK) {
+        st = mps_tx_commit(&tx);
+    } else {
+        mps_tx_abort(&tx);
+    }
+    mps_tx_end(&tx);
+    return st;
+}
+
+mps_status mps_reader_word_slow(mps_seg *seg, mps_door door, mps_object *obj, const uint64_t *word, uint64_t *n)
+{
+    uint64_t since = 0;
+    mps_status st;
+    do {
+        st = word_once(seg, door, obj, word, n);
+    } while (mps_reader_again(seg, door, &st, &since));
+    return st;
+}

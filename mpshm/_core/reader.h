@@ -49,6 +49,61 @@ static inline mps_status mps_reader_look(mps_seg *seg, mps_off off)
     return mps_likely(ready) ? MPS_OK : mps_reader_look_slow(seg, off);
 }
 
+/* Looks without a lock, of which there may be several until one was of a moment in which nobody wrote:
+ *
+ *     mps_glance glance = mps_glance_at(seg, guard);
+ *     while (mps_glance_next(&glance)) { look; if (mps_glance_valid(&glance)) return; }
+ *     take the lock
+ *
+ * There are none in a segment that may only be read. */
+typedef struct mps_glance {
+    const mps_seg *seg;
+    const mps_guard *guard;
+    uint32_t seq; /* the guard's when the look began: even */
+    uint32_t begun;
+} mps_glance;
+
+static inline mps_glance mps_glance_at(const mps_seg *seg, const mps_guard *guard)
+{
+    return (mps_glance){.seg = seg, .guard = guard};
+}
+
+/* Begins the next look. false: it has been tried often enough. */
+static inline bool mps_glance_next(mps_glance *glance)
+{
+    while (glance->begun < MPS_READ_TRIES && mps_likely(mps_load32(&glance->seg->control->state) == MPS_STATE_READY)) {
+        glance->begun++;
+        glance->seq = mps_read_begin(glance->guard);
+        if (mps_likely((glance->seq & 1u) == 0)) {
+            return true;
+        }
+        mps_pause();
+    }
+    return false;
+}
+
+/* Whether nobody has begun to write since. */
+static inline bool mps_glance_valid(const mps_glance *glance)
+{
+    return mps_read_valid(glance->guard, glance->seq);
+}
+
+mps_status mps_reader_word_slow(mps_seg *seg, mps_door door, mps_object *obj, const uint64_t *word, uint64_t *n);
+
+/* One word of an object as no unfinished operation left it. */
+static inline mps_status mps_reader_word(mps_seg *seg, mps_door door, mps_object *obj, const uint64_t *word,
+                                         uint64_t *n)
+{
+    mps_glance glance = mps_glance_at(seg, &obj->guard);
+    while (mps_glance_next(&glance)) {
+        *n = mps_load64(word);
+        if (mps_likely(mps_glance_valid(&glance))) {
+            return MPS_OK;
+        }
+    }
+    return mps_reader_word_slow(seg, door, obj, word, n);
+}
+
 /* What it means that bytes of the object at off made no sense: st, or for a reader MPS_E_STALE if the object has gone. */
 static inline mps_status mps_reader_blame(mps_seg *seg, mps_off off, mps_status st)
 {

@@ -261,28 +261,25 @@ mps_status mps_seg_grow(mps_seg *seg, uint64_t nbytes)
     return st;
 }
 
-mps_status mps_seg_shrink(mps_seg *seg)
+static mps_status tidy(mps_seg *seg, mps_status (*up)(mps_tx *tx))
 {
     mps_tx tx;
     mps_status st = mps_tx_begin(seg, &tx, MPS_DOOR_FREE);
-    if (st != MPS_OK) {
-        return st;
+    if (st == MPS_OK) {
+        st = up(&tx);
+        mps_tx_end(&tx);
     }
-    st = mps_alloc_give_back(&tx);
-    mps_tx_end(&tx);
     return st;
+}
+
+mps_status mps_seg_shrink(mps_seg *seg)
+{
+    return tidy(seg, mps_alloc_give_back);
 }
 
 mps_status mps_seg_zero_free(mps_seg *seg)
 {
-    mps_tx tx;
-    mps_status st = mps_tx_begin(seg, &tx, MPS_DOOR_FREE);
-    if (st != MPS_OK) {
-        return st;
-    }
-    st = mps_alloc_zero_free(&tx);
-    mps_tx_end(&tx);
-    return st;
+    return tidy(seg, mps_alloc_zero_free);
 }
 
 mps_status mps_seg_flush_caches(mps_seg *seg, mps_door door)

@@ -219,21 +219,6 @@ static void widen(mps_seg *seg, mps_sem *s)
     }
 }
 
-/* Sees to it that this process has a slot, so that it can own permits. */
-static inline mps_status own_slot(mps_seg *seg, mps_door door)
-{
-    if (mps_likely(mps_load32(&seg->control->state) == MPS_STATE_READY && seg->token != 0 &&
-                   mps_load64(&seg->head->word) == seg->slot_word)) {
-        return MPS_OK;
-    }
-    mps_tx tx;
-    mps_status st = mps_tx_begin(seg, &tx, door);
-    if (st == MPS_OK) {
-        mps_tx_end(&tx);
-    }
-    return st;
-}
-
 /* ---- taking ---- */
 
 /* One permit of those at hand, under the guard. MPS_E_BUSY: there is none. */
@@ -328,7 +313,7 @@ static mps_status take(mps_seg *seg, mps_door door, mps_sem *s, bool ask)
 {
     mps_status st;
     do {
-        st = own_slot(seg, door);
+        st = mps_tx_take_slot(seg, door);
         if (mps_likely(st == MPS_OK)) {
             st = take_free(seg, s);
         }
@@ -450,7 +435,7 @@ mps_status mps_sem_release(mps_seg *seg, mps_door door, mps_off off, uint32_t n)
     mps_sem *s = sem_at(seg, off);
     mps_status st;
     do {
-        st = own_slot(seg, door);
+        st = mps_tx_take_slot(seg, door);
         if (mps_likely(st == MPS_OK)) {
             st = give_free(seg, s, n);
         }
@@ -520,7 +505,7 @@ mps_status mps_sem_value(mps_seg *seg, mps_door door, mps_off off, uint32_t *val
     if (mps_unlikely(seg->region.readonly)) {
         return read_only_value(seg, door, off, value);
     }
-    mps_status st = own_slot(seg, door);
+    mps_status st = mps_tx_take_slot(seg, door);
     if (st != MPS_OK || (lost(seg, s) == 0 && read_value(s, value))) {
         return st;
     }

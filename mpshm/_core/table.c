@@ -57,14 +57,10 @@ static mps_status get_locked(mps_seg *seg, mps_door door, mps_table *t, const mp
 __attribute__((noinline)) static mps_status get_slow(mps_seg *seg, mps_door door, mps_table *t, const mps_enc *key,
                                                      mps_copy *out)
 {
-    for (unsigned n = 0; n < MPS_READ_TRIES && readable(seg); n++) {
-        uint32_t seq = mps_read_begin(&t->object.guard);
-        if ((seq & 1u) != 0) {
-            mps_pause();
-            continue;
-        }
+    mps_glance glance = mps_glance_at(seg, &t->object.guard);
+    while (mps_glance_next(&glance)) {
         mps_status st = look(seg, t, key, out);
-        bool valid = mps_read_valid(&t->object.guard, seq);
+        bool valid = mps_glance_valid(&glance);
         if (valid && st != MPS_E_RETRY) {
             return st;
         }
@@ -110,34 +106,12 @@ mps_status mps_table_has(mps_seg *seg, mps_door door, mps_off off, const mps_enc
     return get_slow(seg, door, t, key, NULL);
 }
 
-static mps_status len_once(mps_seg *seg, mps_door door, mps_table *t, uint64_t *n)
-{
-    mps_tx tx;
-    mps_status st = mps_reader_begin(seg, &tx, door);
-    if (st == MPS_OK) {
-        st = mps_reader_lock(&tx, &t->object);
-        *n = mps_table_alive(mps_load64(&t->counts));
-        st = mps_copy_end(&tx, st, NULL, NULL);
-    }
-    return st;
-}
-
 mps_status mps_table_len(mps_seg *seg, mps_door door, mps_off off, uint64_t *n)
 {
     mps_table *t = table_at(seg, off);
-    for (unsigned i = 0; i < MPS_READ_TRIES && readable(seg); i++) {
-        uint32_t seq = mps_read_begin(&t->object.guard);
-        *n = mps_table_alive(mps_load64(&t->counts));
-        if (mps_likely((seq & 1u) == 0 && mps_read_valid(&t->object.guard, seq))) {
-            return MPS_OK;
-        }
-        mps_pause();
-    }
-    uint64_t since = 0;
-    mps_status st;
-    do {
-        st = len_once(seg, door, t, n);
-    } while (mps_reader_again(seg, door, &st, &since));
+    uint64_t counts = 0;
+    mps_status st = mps_reader_word(seg, door, &t->object, &t->counts, &counts);
+    *n = mps_table_alive(counts);
     return st;
 }
 

@@ -120,18 +120,10 @@ static mps_status measure(mps_seg *seg, mps_door door, mps_off off, reach *r)
 mps_status mps_text_len(mps_seg *seg, mps_door door, mps_off off, uint64_t *n)
 {
     mps_text *t = text_at(seg, off);
-    reach r;
-    for (unsigned i = 0; i < MPS_READ_TRIES && mps_likely(mps_load32(&seg->control->state) == MPS_STATE_READY); i++) {
-        uint32_t seq = mps_read_begin(&t->object.guard);
-        *n = mps_load64(&t->shape) >> 8;
-        if (mps_likely((seq & 1u) == 0 && mps_read_valid(&t->object.guard, seq))) {
-            return *n <= MPS_TEXT_MAX ? MPS_OK : MPS_E_CORRUPT;
-        }
-        mps_pause();
-    }
-    mps_status st = measure(seg, door, off, &r);
-    *n = r.length;
-    return st;
+    uint64_t shape = 0;
+    mps_status st = mps_reader_word(seg, door, &t->object, &t->shape, &shape);
+    *n = shape >> 8;
+    return mps_likely(st == MPS_OK) && mps_unlikely(*n > MPS_TEXT_MAX) ? MPS_E_CORRUPT : st;
 }
 
 mps_status mps_text_capacity(mps_seg *seg, mps_door door, mps_off off, uint64_t *n)
@@ -189,15 +181,12 @@ mps_status mps_text_read(mps_seg *seg, mps_door door, mps_off off, mps_slice sli
     reach r;
     out->heap = NULL;
     slice.step = 1;
-    for (unsigned i = 0; i < MPS_READ_TRIES && mps_likely(mps_load32(&seg->control->state) == MPS_STATE_READY); i++) {
-        out->version = mps_read_begin(&t->object.guard);
-        if ((out->version & 1u) != 0) {
-            mps_pause();
-            continue;
-        }
+    mps_glance glance = mps_glance_at(seg, &t->object.guard);
+    while (mps_glance_next(&glance)) {
+        out->version = glance.seq;
         mps_status st = look(seg, t, &r);
         st = st == MPS_OK ? copy_out(&r, &slice, out) : st;
-        if (mps_likely(mps_read_valid(&t->object.guard, out->version))) {
+        if (mps_likely(mps_glance_valid(&glance))) {
             return st;
         }
     }

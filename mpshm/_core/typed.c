@@ -67,36 +67,11 @@ mps_status mps_typed_words(mps_seg *seg, mps_door door, mps_off off, mps_copy *o
     return st;
 }
 
-static mps_status number_once(mps_seg *seg, mps_door door, mps_object *obj, const uint64_t *word, uint64_t *n)
-{
-    mps_tx tx;
-    mps_status st = mps_reader_begin(seg, &tx, door);
-    if (st != MPS_OK) {
-        return st;
-    }
-    st = mps_reader_lock(&tx, obj);
-    *n = mps_load64(word);
-    return mps_copy_end(&tx, st, NULL, NULL);
-}
-
 /* A word of the vector that is a number of items. */
 static mps_status number(mps_seg *seg, mps_door door, mps_off off, const uint64_t *word, uint64_t *n)
 {
-    mps_object *obj = &mps_typed_at(seg, off)->object;
-    for (unsigned i = 0; i < MPS_READ_TRIES && mps_likely(mps_load32(&seg->control->state) == MPS_STATE_READY); i++) {
-        uint32_t seq = mps_read_begin(&obj->guard);
-        *n = mps_load64(word);
-        if (mps_likely((seq & 1u) == 0 && mps_read_valid(&obj->guard, seq))) {
-            return *n <= MPS_RAW_MAX ? MPS_OK : MPS_E_CORRUPT;
-        }
-        mps_pause();
-    }
-    uint64_t since = 0;
-    mps_status st;
-    do {
-        st = number_once(seg, door, obj, word, n);
-    } while (mps_reader_again(seg, door, &st, &since));
-    return st == MPS_OK && *n > MPS_RAW_MAX ? MPS_E_CORRUPT : st;
+    mps_status st = mps_reader_word(seg, door, &mps_typed_at(seg, off)->object, word, n);
+    return mps_likely(st == MPS_OK) && mps_unlikely(*n > MPS_RAW_MAX) ? MPS_E_CORRUPT : st;
 }
 
 mps_status mps_typed_len(mps_seg *seg, mps_door door, mps_off off, uint64_t *n)
@@ -165,14 +140,10 @@ static mps_status get_locked(mps_seg *seg, mps_door door, mps_typed *t, uint64_t
 mps_status mps_typed_get(mps_seg *seg, mps_door door, mps_off off, uint64_t itemsize, int64_t index, void *item)
 {
     mps_typed *t = mps_typed_at(seg, off);
-    for (unsigned n = 0; n < MPS_READ_TRIES && mps_likely(mps_load32(&seg->control->state) == MPS_STATE_READY); n++) {
-        uint32_t seq = mps_read_begin(&t->object.guard);
-        if (mps_unlikely(seq & 1u)) {
-            mps_pause();
-            continue;
-        }
+    mps_glance glance = mps_glance_at(seg, &t->object.guard);
+    while (mps_glance_next(&glance)) {
         mps_status st = get_racy(seg, t, itemsize, index, item);
-        bool valid = mps_read_valid(&t->object.guard, seq);
+        bool valid = mps_glance_valid(&glance);
         if (mps_likely(valid && st != MPS_E_RETRY)) {
             return st;
         }
@@ -181,6 +152,13 @@ mps_status mps_typed_get(mps_seg *seg, mps_door door, mps_off off, uint64_t item
         }
     }
     return get_locked(seg, door, t, itemsize, index, item);
+}
+
+mps_status mps_typed_turn_away(mps_tx *tx, mps_status st)
+{
+    mps_tx_abort(tx);
+    mps_tx_end(tx);
+    return st;
 }
 
 /* ---- room ---- */
@@ -289,15 +267,12 @@ mps_status mps_typed_reserve(mps_seg *seg, mps_door door, mps_off off, uint64_t 
     mps_typed *t = mps_typed_at(seg, off);
     mps_tx tx;
     mps_typed_reach r;
-    mps_status st = mps_tx_begin(seg, &tx, door);
-    if (st != MPS_OK) {
+    mps_status st = mps_typed_start(seg, door, t, 0, &tx, &r);
+    if (mps_unlikely(st != MPS_OK)) {
         return st;
     }
-    st = mps_typed_enter(&tx, t, 0, &r);
-    if (st == MPS_OK) {
-        mps_tx_write_begin(&tx, &t->object.guard);
-        st = mps_typed_provide(&tx, t, &r, n, true);
-    }
+    mps_tx_write_begin(&tx, &t->object.guard);
+    st = mps_typed_provide(&tx, t, &r, n, true);
     return mps_typed_finish(&tx, st);
 }
 
@@ -329,17 +304,14 @@ mps_status mps_typed_trim(mps_seg *seg, mps_door door, mps_off off)
     mps_typed *t = mps_typed_at(seg, off);
     mps_tx tx;
     mps_typed_reach r;
-    mps_status st = mps_tx_begin(seg, &tx, door);
-    if (st != MPS_OK) {
+    mps_status st = mps_typed_start(seg, door, t, 0, &tx, &r);
+    if (mps_unlikely(st != MPS_OK)) {
         return st;
     }
-    st = mps_typed_enter(&tx, t, 0, &r);
-    if (st == MPS_OK) {
-        mps_tx_write_begin(&tx, &t->object.guard);
-        tx.urgent = true; /* what it makes takes the place of more */
-        st = trim(&tx, t, &r);
-        tx.urgent = false;
-    }
+    mps_tx_write_begin(&tx, &t->object.guard);
+    tx.urgent = true; /* what it makes takes the place of more */
+    st = trim(&tx, t, &r);
+    tx.urgent = false;
     return mps_typed_finish(&tx, st);
 }
 

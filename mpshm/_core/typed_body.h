@@ -89,6 +89,21 @@ static inline mps_status mps_typed_finish(mps_tx *tx, mps_status st)
     return st;
 }
 
+/* Ends an operation that could not enter: always `st`. */
+mps_status mps_typed_turn_away(mps_tx *tx, mps_status st);
+
+/* Begins an operation and enters. What is not MPS_OK has ended it again. */
+static inline mps_status mps_typed_start(mps_seg *seg, mps_door door, mps_typed *t, uint64_t itemsize, mps_tx *tx,
+                                         mps_typed_reach *r)
+{
+    mps_status st = mps_tx_begin(seg, tx, door);
+    if (mps_unlikely(st != MPS_OK)) {
+        return st;
+    }
+    st = mps_typed_enter(tx, t, itemsize, r);
+    return mps_likely(st == MPS_OK) ? MPS_OK : mps_typed_turn_away(tx, st);
+}
+
 /* The greatest length. */
 static inline uint64_t mps_typed_maxlen(const mps_typed *t)
 {

@@ -37,18 +37,15 @@ mps_status mps_typed_set(mps_seg *seg, mps_door door, mps_off off, uint64_t item
     mps_tx tx;
     mps_typed_reach r;
     uint64_t i;
-    mps_status st = mps_tx_begin(seg, &tx, door);
+    mps_status st = mps_typed_start(seg, door, t, itemsize, &tx, &r);
     if (mps_unlikely(st != MPS_OK)) {
         return st;
     }
-    st = mps_typed_enter(&tx, t, itemsize, &r);
-    if (mps_likely(st == MPS_OK)) {
-        if (mps_likely(mps_typed_clip(index, r.length, &i))) {
-            mps_tx_write_begin(&tx, &t->object.guard);
-            st = mps_typed_put(&tx, &r, i, item);
-        } else {
-            st = MPS_E_RANGE;
-        }
+    if (mps_likely(mps_typed_clip(index, r.length, &i))) {
+        mps_tx_write_begin(&tx, &t->object.guard);
+        st = mps_typed_put(&tx, &r, i, item);
+    } else {
+        st = MPS_E_RANGE;
     }
     return mps_typed_finish(&tx, st);
 }
@@ -85,14 +82,11 @@ mps_status mps_typed_push(mps_seg *seg, mps_door door, mps_off off, uint64_t ite
     mps_typed *t = mps_typed_at(seg, off);
     mps_tx tx;
     mps_typed_reach r;
-    mps_status st = mps_tx_begin(seg, &tx, door);
+    mps_status st = mps_typed_start(seg, door, t, itemsize, &tx, &r);
     if (mps_unlikely(st != MPS_OK)) {
         return st;
     }
-    st = mps_typed_enter(&tx, t, itemsize, &r);
-    if (mps_likely(st == MPS_OK)) {
-        st = push(&tx, t, &r, items, n);
-    }
+    st = push(&tx, t, &r, items, n);
     return mps_typed_finish(&tx, st);
 }
 
@@ -117,15 +111,12 @@ mps_status mps_typed_resize(mps_seg *seg, mps_door door, mps_off off, uint64_t n
     mps_typed *t = mps_typed_at(seg, off);
     mps_tx tx;
     mps_typed_reach r;
-    mps_status st = mps_tx_begin(seg, &tx, door);
-    if (st != MPS_OK) {
+    mps_status st = mps_typed_start(seg, door, t, 0, &tx, &r);
+    if (mps_unlikely(st != MPS_OK)) {
         return st;
     }
-    st = mps_typed_enter(&tx, t, 0, &r);
-    if (st == MPS_OK) {
-        mps_tx_write_begin(&tx, &t->object.guard);
-        st = resize(&tx, t, &r, n);
-    }
+    mps_tx_write_begin(&tx, &t->object.guard);
+    st = resize(&tx, t, &r, n);
     return mps_typed_finish(&tx, st);
 }
 
@@ -189,14 +180,11 @@ mps_status mps_typed_pop(mps_seg *seg, mps_door door, mps_off off, uint64_t item
     mps_tx tx;
     mps_typed_reach r;
     uint64_t i = 0;
-    mps_status st = mps_tx_begin(seg, &tx, door);
+    mps_status st = mps_typed_start(seg, door, t, itemsize, &tx, &r);
     if (mps_unlikely(st != MPS_OK)) {
         return st;
     }
-    st = mps_typed_enter(&tx, t, itemsize, &r);
-    if (mps_likely(st == MPS_OK)) {
-        st = mps_typed_clip(index, r.length, &i) ? MPS_OK : MPS_E_RANGE;
-    }
+    st = mps_typed_clip(index, r.length, &i) ? MPS_OK : MPS_E_RANGE;
     if (mps_likely(st == MPS_OK)) {
         if (item != NULL) {
             mps_racy_copy(item, r.items + i * r.itemsize, r.itemsize);
@@ -301,17 +289,14 @@ mps_status mps_typed_insert(mps_seg *seg, mps_door door, mps_off off, uint64_t i
     mps_typed *t = mps_typed_at(seg, off);
     mps_tx tx;
     mps_typed_reach r;
-    mps_status st = mps_tx_begin(seg, &tx, door);
-    if (st != MPS_OK) {
+    mps_status st = mps_typed_start(seg, door, t, itemsize, &tx, &r);
+    if (mps_unlikely(st != MPS_OK)) {
         return st;
     }
-    st = mps_typed_enter(&tx, t, itemsize, &r);
-    if (st == MPS_OK) {
-        int64_t length = (int64_t)r.length;
-        int64_t i = index < 0 ? (index < -length ? 0 : index + length) : (index > length ? length : index);
-        mps_tx_write_begin(&tx, &t->object.guard);
-        st = splice(&tx, t, &r, (uint64_t)i, (uint64_t)i, items, n);
-    }
+    int64_t length = (int64_t)r.length;
+    int64_t i = index < 0 ? (index < -length ? 0 : index + length) : (index > length ? length : index);
+    mps_tx_write_begin(&tx, &t->object.guard);
+    st = splice(&tx, t, &r, (uint64_t)i, (uint64_t)i, items, n);
     return mps_typed_finish(&tx, st);
 }
 
@@ -321,15 +306,13 @@ mps_status mps_typed_replace(mps_seg *seg, mps_door door, mps_off off, uint64_t 
     mps_typed *t = mps_typed_at(seg, off);
     mps_tx tx;
     mps_typed_reach r;
-    mps_status st = mps_tx_begin(seg, &tx, door);
-    if (st != MPS_OK) {
+    mps_status st = mps_typed_start(seg, door, t, itemsize, &tx, &r);
+    if (mps_unlikely(st != MPS_OK)) {
         return st;
     }
-    st = mps_typed_enter(&tx, t, itemsize, &r);
-    if (st == MPS_OK && mps_load32(&t->object.guard.seq) != version) {
+    if (mps_load32(&t->object.guard.seq) != version) {
         st = MPS_E_CHANGED;
-    }
-    if (st == MPS_OK) {
+    } else {
         mps_tx_write_begin(&tx, &t->object.guard);
         st = splice(&tx, t, &r, 0, r.length, items, n);
     }
@@ -387,16 +370,13 @@ mps_status mps_typed_read(mps_seg *seg, mps_door door, mps_off off, uint64_t ite
     if (slice.step == 0) {
         return MPS_E_RANGE;
     }
-    for (unsigned i = 0; i < MPS_READ_TRIES && mps_likely(mps_load32(&seg->control->state) == MPS_STATE_READY); i++) {
+    mps_glance glance = mps_glance_at(seg, &t->object.guard);
+    while (mps_glance_next(&glance)) {
         *n = room;
-        *version = mps_read_begin(&t->object.guard);
-        if ((*version & 1u) != 0) {
-            mps_pause();
-            continue;
-        }
+        *version = glance.seq;
         mps_status st = mps_typed_reach_sized(seg, t, itemsize, &r);
         st = st == MPS_OK ? copy_out(&r, &slice, items, n) : st;
-        if (mps_read_valid(&t->object.guard, *version)) {
+        if (mps_glance_valid(&glance)) {
             return st;
         }
     }

@@ -5,21 +5,6 @@
 #define DIED 1u        /* the present owner got it from one that died */
 #define DIED_BEFORE 2u /* nobody has it: the last owner died, and the next one is to be told */
 
-/* Sees to it that this process has a slot, so that it can be an owner. */
-static mps_status own_slot(mps_seg *seg, mps_door door)
-{
-    if (mps_likely(mps_load32(&seg->control->state) == MPS_STATE_READY && seg->token != 0 &&
-                   mps_load64(&seg->head->word) == seg->slot_word)) {
-        return MPS_OK;
-    }
-    mps_tx tx;
-    mps_status st = mps_tx_begin(seg, &tx, door);
-    if (st == MPS_OK) {
-        mps_tx_end(&tx);
-    }
-    return st;
-}
-
 /* The word is ours: says whose exactly. */
 static inline void taken(mps_userlock *lock, uint32_t died)
 {
@@ -121,7 +106,7 @@ static inline void count_locks(mps_seg *seg, mps_door door, uint32_t n)
 
 mps_status mps_userlock_acquire(mps_seg *seg, mps_door door, mps_userlock *lock, bool reentrant, uint64_t timeout_ns)
 {
-    mps_status st = own_slot(seg, door);
+    mps_status st = mps_tx_take_slot(seg, door);
     if (mps_unlikely(st != MPS_OK)) {
         return st;
     }
@@ -194,7 +179,7 @@ void mps_userlock_deepen(mps_userlock *lock, uint32_t depth)
 
 mps_status mps_userlock_wait(mps_seg *seg, mps_door door, mps_userlock *lock, uint64_t timeout_ns)
 {
-    mps_status st = own_slot(seg, door);
+    mps_status st = mps_tx_take_slot(seg, door);
     if (st != MPS_OK || mps_load32(&lock->word) == 0 || mps_userlock_mine(seg, lock)) {
         return st;
     }

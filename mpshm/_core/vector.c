@@ -65,14 +65,10 @@ static mps_status get_locked(mps_seg *seg, mps_door door, mps_vector *v, int64_t
 mps_status mps_vector_get(mps_seg *seg, mps_door door, mps_off off, int64_t index, mps_copy *out)
 {
     mps_vector *v = vector_at(seg, off);
-    for (unsigned n = 0; n < MPS_READ_TRIES && mps_likely(mps_load32(&seg->control->state) == MPS_STATE_READY); n++) {
-        uint32_t seq = mps_read_begin(&v->object.guard);
-        if (mps_unlikely(seq & 1u)) {
-            mps_pause();
-            continue;
-        }
+    mps_glance glance = mps_glance_at(seg, &v->object.guard);
+    while (mps_glance_next(&glance)) {
         mps_status st = get_racy(seg, v, index, out);
-        bool valid = mps_read_valid(&v->object.guard, seq);
+        bool valid = mps_glance_valid(&glance);
         if (mps_likely(valid && st != MPS_E_RETRY)) {
             return st;
         }
@@ -86,35 +82,11 @@ mps_status mps_vector_get(mps_seg *seg, mps_door door, mps_off off, int64_t inde
     return get_locked(seg, door, v, index, out);
 }
 
-static mps_status len_once(mps_seg *seg, mps_door door, mps_vector *v, uint64_t *n)
-{
-    mps_tx tx;
-    mps_status st = mps_reader_begin(seg, &tx, door);
-    if (st == MPS_OK) {
-        st = mps_reader_lock(&tx, &v->object);
-        *n = mps_load64(&v->length);
-        st = mps_copy_end(&tx, st, NULL, NULL);
-    }
-    return st;
-}
-
 mps_status mps_vector_len(mps_seg *seg, mps_door door, mps_off off, uint64_t *n)
 {
     mps_vector *v = vector_at(seg, off);
-    for (unsigned i = 0; i < MPS_READ_TRIES && mps_likely(mps_load32(&seg->control->state) == MPS_STATE_READY); i++) {
-        uint32_t seq = mps_read_begin(&v->object.guard);
-        *n = mps_load64(&v->length);
-        if (mps_likely((seq & 1u) == 0 && mps_read_valid(&v->object.guard, seq))) {
-            return *n <= MPS_VECTOR_MAX ? MPS_OK : MPS_E_CORRUPT;
-        }
-        mps_pause();
-    }
-    uint64_t since = 0;
-    mps_status st;
-    do {
-        st = len_once(seg, door, v, n);
-    } while (mps_reader_again(seg, door, &st, &since));
-    return st == MPS_OK && *n > MPS_VECTOR_MAX ? MPS_E_CORRUPT : st;
+    mps_status st = mps_reader_word(seg, door, &v->object, &v->length, n);
+    return mps_likely(st == MPS_OK) && mps_unlikely(*n > MPS_VECTOR_MAX) ? MPS_E_CORRUPT : st;
 }
 
 mps_status mps_vector_window(mps_seg *seg, mps_off off, mps_window *out)

@@ -445,7 +445,7 @@ static PyMethodDef array_methods[] = {
 static PyGetSetDef array_getset[] = {
     {"typecode", array_typecode, NULL, "The character that stands for the type of the items.", NULL},
     {"itemsize", array_itemsize, NULL, "Bytes that one item takes.", NULL},
-    {"lock", mpy_handle_lock, NULL, "A lock for several steps: while it is held, the others' changes wait.", NULL},
+    MPY_LOCK_ATTRIBUTE,
     {0},
 };
 
@@ -465,16 +465,7 @@ static PyType_Slot array_slots[] = {
     {0},
 };
 
-static PyType_Spec array_spec = {
-    .name = "mpshm._types.Array",
-    .basicsize = sizeof(mpy_handle),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_SEQUENCE,
-    .slots = array_slots,
-};
-
 int mpy_array_ready(PyObject *module, mpy_state *state)
 {
-    PyTypeObject *type = mpy_type_add(module, &array_spec, state->handle_type, true);
-    state->base[mpy_kind_index(MPS_KIND_ARRAY)] = type;
-    return type == NULL ? -1 : 0;
+    return mpy_handle_add(module, state, MPS_KIND_ARRAY, "mpshm._types.Array", Py_TPFLAGS_SEQUENCE, array_slots);
 }

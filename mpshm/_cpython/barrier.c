@@ -249,16 +249,7 @@ static PyType_Slot barrier_slots[] = {
     {0},
 };
 
-static PyType_Spec barrier_spec = {
-    .name = "mpshm._types.Barrier",
-    .basicsize = sizeof(mpy_handle),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
-    .slots = barrier_slots,
-};
-
 int mpy_barrier_ready(PyObject *module, mpy_state *state)
 {
-    PyTypeObject *type = mpy_type_add(module, &barrier_spec, state->handle_type, true);
-    state->base[mpy_kind_index(MPS_KIND_BARRIER)] = type;
-    return type == NULL ? -1 : 0;
+    return mpy_handle_add(module, state, MPS_KIND_BARRIER, "mpshm._types.Barrier", 0, barrier_slots);
 }

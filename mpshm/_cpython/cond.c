@@ -263,16 +263,7 @@ static PyType_Slot cond_slots[] = {
     {0},
 };
 
-static PyType_Spec cond_spec = {
-    .name = "mpshm._types.Condition",
-    .basicsize = sizeof(mpy_handle),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
-    .slots = cond_slots,
-};
-
 int mpy_cond_ready(PyObject *module, mpy_state *state)
 {
-    PyTypeObject *type = mpy_type_add(module, &cond_spec, state->handle_type, true);
-    state->base[mpy_kind_index(MPS_KIND_CONDITION)] = type;
-    return type == NULL ? -1 : 0;
+    return mpy_handle_add(module, state, MPS_KIND_CONDITION, "mpshm._types.Condition", 0, cond_slots);
 }

@@ -314,15 +314,7 @@ static PyObject *deque_rotate(PyObject *self, PyObject *const *args, Py_ssize_t 
 static PyObject *deque_reverse(PyObject *self, PyObject *unused)
 {
     (void)unused;
-    mpy_handle *h = mpy_handle_of(self);
-    mps_status st = MPS_OK;
-    do {
-        st = mps_deque_reverse(h->seg, MPS_DOOR_GIL, h->off);
-    } while (st != MPS_OK && mpy_again(h, &st));
-    if (st != MPS_OK) {
-        return mpy_fail(h, st, "reverse a");
-    }
-    Py_RETURN_NONE;
+    return mpy_change(mpy_handle_of(self), mps_deque_reverse, "reverse a");
 }
 
 static PyObject *deque_clear(PyObject *self, PyObject *unused)
@@ -375,17 +367,7 @@ static PyObject *deque_inplace_multiply(PyObject *self, PyObject *times)
 
 static Py_ssize_t deque_length(PyObject *self)
 {
-    mpy_handle *h = mpy_handle_of(self);
-    uint64_t n = 0;
-    mps_status st = MPS_OK;
-    do {
-        st = mps_deque_len(h->seg, MPS_DOOR_GIL, h->off, &n);
-    } while (mps_unlikely(st != MPS_OK) && mpy_again(h, &st));
-    if (mps_unlikely(st != MPS_OK)) {
-        mpy_fail(h, st, "take the length of a");
-        return -1;
-    }
-    return (Py_ssize_t)n;
+    return mpy_length(mpy_handle_of(self), mps_deque_len);
 }
 
 static PyObject *iterate(PyObject *self, bool reverse)
@@ -548,7 +530,7 @@ static PyMethodDef deque_methods[] = {
 };
 
 static PyGetSetDef deque_getset[] = {
-    {"lock", mpy_handle_lock, NULL, "A lock for several steps: while it is held, the others' changes wait.", NULL},
+    MPY_LOCK_ATTRIBUTE,
     {"maxlen", deque_maxlen, NULL, "The greatest length, or None.", NULL},
     {0},
 };
@@ -573,16 +555,7 @@ static PyType_Slot deque_slots[] = {
     {0},
 };
 
-static PyType_Spec deque_spec = {
-    .name = "mpshm._types.Deque",
-    .basicsize = sizeof(mpy_handle),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_SEQUENCE,
-    .slots = deque_slots,
-};
-
 int mpy_deque_ready(PyObject *module, mpy_state *state)
 {
-    PyTypeObject *type = mpy_type_add(module, &deque_spec, state->handle_type, true);
-    state->base[mpy_kind_index(MPS_KIND_DEQUE)] = type;
-    return type == NULL ? -1 : 0;
+    return mpy_handle_add(module, state, MPS_KIND_DEQUE, "mpshm._types.Deque", Py_TPFLAGS_SEQUENCE, deque_slots);
 }

@@ -256,30 +256,16 @@ PyObject *mpy_dict_clear(PyObject *self, PyObject *unused)
     if (mpy_watched(h) && mps_table_len(h->seg, MPS_DOOR_GIL, h->off, &n) != MPS_OK) {
         n = 0;
     }
-    mps_status st = MPS_OK;
-    do {
-        st = mps_table_clear(h->seg, MPS_DOOR_GIL, h->off);
-    } while (st != MPS_OK && mpy_again(h, &st));
-    if (st != MPS_OK) {
-        return mpy_fail(h, st, "clear a");
+    PyObject *done = mpy_change(h, mps_table_clear, "clear a");
+    if (done != NULL) {
+        mpy_resized(h, -(int64_t)n);
     }
-    mpy_resized(h, -(int64_t)n);
-    Py_RETURN_NONE;
+    return done;
 }
 
 Py_ssize_t mpy_dict_length(PyObject *self)
 {
-    mpy_handle *h = mpy_handle_of(self);
-    uint64_t n = 0;
-    mps_status st = MPS_OK;
-    do {
-        st = mps_table_len(h->seg, MPS_DOOR_GIL, h->off, &n);
-    } while (mps_unlikely(st != MPS_OK) && mpy_again(h, &st));
-    if (mps_unlikely(st != MPS_OK)) {
-        mpy_fail(h, st, "take the length of a");
-        return -1;
-    }
-    return (Py_ssize_t)n;
+    return mpy_length(mpy_handle_of(self), mps_table_len);
 }
 
 static PyObject *iterate(mpy_handle *h, bool reverse)
@@ -439,7 +425,7 @@ static PyMethodDef dict_methods[] = {
 };
 
 static PyGetSetDef dict_getset[] = {
-    {"lock", mpy_handle_lock, NULL, "A lock for several steps: while it is held, the others' changes wait.", NULL},
+    MPY_LOCK_ATTRIBUTE,
     {0},
 };
 
@@ -460,16 +446,7 @@ static PyType_Slot dict_slots[] = {
     {0},
 };
 
-static PyType_Spec dict_spec = {
-    .name = "mpshm._types.Dict",
-    .basicsize = sizeof(mpy_handle),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_MAPPING,
-    .slots = dict_slots,
-};
-
 int mpy_dict_ready(PyObject *module, mpy_state *state)
 {
-    PyTypeObject *type = mpy_type_add(module, &dict_spec, state->handle_type, true);
-    state->base[mpy_kind_index(MPS_KIND_DICT)] = type;
-    return type == NULL ? -1 : 0;
+    return mpy_handle_add(module, state, MPS_KIND_DICT, "mpshm._types.Dict", Py_TPFLAGS_MAPPING, dict_slots);
 }

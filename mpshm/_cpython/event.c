@@ -78,16 +78,7 @@ static PyType_Slot event_slots[] = {
     {0},
 };
 
-static PyType_Spec event_spec = {
-    .name = "mpshm._types.Event",
-    .basicsize = sizeof(mpy_handle),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
-    .slots = event_slots,
-};
-
 int mpy_event_ready(PyObject *module, mpy_state *state)
 {
-    PyTypeObject *type = mpy_type_add(module, &event_spec, state->handle_type, true);
-    state->base[mpy_kind_index(MPS_KIND_EVENT)] = type;
-    return type == NULL ? -1 : 0;
+    return mpy_handle_add(module, state, MPS_KIND_EVENT, "mpshm._types.Event", 0, event_slots);
 }

@@ -372,3 +372,17 @@ int mpy_handle_ready(PyObject *module, mpy_state *state)
     state->handle_type = mpy_type_add(module, &handle_spec, NULL, true);
     return state->handle_type == NULL ? -1 : 0;
 }
+
+int mpy_handle_add(PyObject *module, mpy_state *state, uint32_t kind, const char *name, unsigned flags,
+                   PyType_Slot *slots)
+{
+    PyType_Spec spec = {
+        .name = name,
+        .basicsize = sizeof(mpy_handle),
+        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | flags,
+        .slots = slots,
+    };
+    PyTypeObject *type = mpy_type_add(module, &spec, state->handle_type, true);
+    state->base[mpy_kind_index(kind)] = type;
+    return type == NULL ? -1 : 0;
+}

@@ -42,6 +42,14 @@ PyObject *mpy_handle_new(PyTypeObject *cls, PyObject *args, PyObject *kwds);
 /* The attribute `lock`. */
 PyObject *mpy_handle_lock(PyObject *self, void *closure);
 
+#define MPY_LOCK_ATTRIBUTE \
+    {"lock", mpy_handle_lock, NULL, "A lock for several steps: while it is held, the others' changes wait.", NULL}
+
+/* Makes the type of the handles on objects of one kind, which Python classes may inherit from, and puts it into the
+ * module; `flags` beside those that all have. 0, or -1 with an exception. */
+int mpy_handle_add(PyObject *module, mpy_state *state, uint32_t kind, const char *name, unsigned flags,
+                   PyType_Slot *slots);
+
 /* What to do about a status that is not MPS_OK: waits while another holds the object's lock, and looks at signals.
  * true: call again; false: *st is final, MPY_RAISED if a signal's handler raised. */
 bool mpy_again(mpy_handle *h, mps_status *st);
@@ -88,6 +96,35 @@ static inline bool mpy_is_open(const mpy_handle *h)
 {
     uint32_t state = mps_load32(&h->seg->control->state);
     return state == MPS_STATE_READY || state == MPS_STATE_READING;
+}
+
+/* What the core can do to a whole container, or count of it. */
+typedef mps_status mpy_changer(mps_seg *seg, mps_door door, mps_off off);
+typedef mps_status mpy_counter(mps_seg *seg, mps_door door, mps_off off, uint64_t *n);
+
+/* None, or NULL with an exception that says what was tried. */
+static inline PyObject *mpy_change(mpy_handle *h, mpy_changer *change, const char *tried)
+{
+    mps_status st = MPS_OK;
+    do {
+        st = change(h->seg, MPS_DOOR_GIL, h->off);
+    } while (st != MPS_OK && mpy_again(h, &st));
+    return st == MPS_OK ? Py_NewRef(Py_None) : mpy_fail(h, st, tried);
+}
+
+/* The length, or -1 with an exception. */
+static inline Py_ssize_t mpy_length(mpy_handle *h, mpy_counter *count)
+{
+    uint64_t n = 0;
+    mps_status st = MPS_OK;
+    do {
+        st = count(h->seg, MPS_DOOR_GIL, h->off, &n);
+    } while (mps_unlikely(st != MPS_OK) && mpy_again(h, &st));
+    if (mps_unlikely(st != MPS_OK)) {
+        mpy_fail(h, st, "take the length of a");
+        return -1;
+    }
+    return (Py_ssize_t)n;
 }
 
 #endif

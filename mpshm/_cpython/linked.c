@@ -170,13 +170,7 @@ static PyObject *linked_item(PyObject *self, Py_ssize_t index)
 
 static Py_ssize_t linked_length(PyObject *self)
 {
-    mpy_handle *h = mpy_handle_of(self);
-    uint64_t n = 0;
-    mps_status st = MPS_OK;
-    do {
-        st = mps_linked_len(h->seg, MPS_DOOR_GIL, h->off, &n);
-    } while (mps_unlikely(st != MPS_OK) && mpy_again(h, &st));
-    return mps_likely(st == MPS_OK) ? (Py_ssize_t)n : (mpy_fail(h, st, "take the length of a"), -1);
+    return mpy_length(mpy_handle_of(self), mps_linked_len);
 }
 
 /* ---- all of it ---- */
@@ -313,23 +307,13 @@ static PyObject *linked_replace(PyObject *self, PyObject *const *args, Py_ssize_
 static PyObject *linked_reverse(PyObject *self, PyObject *unused)
 {
     (void)unused;
-    mpy_handle *h = mpy_handle_of(self);
-    mps_status st = MPS_OK;
-    do {
-        st = mps_linked_reverse(h->seg, MPS_DOOR_GIL, h->off);
-    } while (st != MPS_OK && mpy_again(h, &st));
-    return st == MPS_OK ? Py_NewRef(Py_None) : mpy_fail(h, st, "reverse a");
+    return mpy_change(mpy_handle_of(self), mps_linked_reverse, "reverse a");
 }
 
 static PyObject *linked_clear(PyObject *self, PyObject *unused)
 {
     (void)unused;
-    mpy_handle *h = mpy_handle_of(self);
-    mps_status st = MPS_OK;
-    do {
-        st = mps_linked_clear(h->seg, MPS_DOOR_GIL, h->off);
-    } while (st != MPS_OK && mpy_again(h, &st));
-    return st == MPS_OK ? Py_NewRef(Py_None) : mpy_fail(h, st, "clear a");
+    return mpy_change(mpy_handle_of(self), mps_linked_clear, "clear a");
 }
 
 /* ---- the type ---- */
@@ -371,7 +355,7 @@ static PyMethodDef linked_methods[] = {
 };
 
 static PyGetSetDef linked_getset[] = {
-    {"lock", mpy_handle_lock, NULL, "A lock for several steps: while it is held, the others' changes wait.", NULL},
+    MPY_LOCK_ATTRIBUTE,
     MPY_NODES_ATTRIBUTES(offsetof(mps_linked, pool), sizeof(mps_link)),
     {0},
 };
@@ -392,16 +376,8 @@ static PyType_Slot linked_slots[] = {
     {0},
 };
 
-static PyType_Spec linked_spec = {
-    .name = "mpshm._types.LinkedList",
-    .basicsize = sizeof(mpy_handle),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_SEQUENCE,
-    .slots = linked_slots,
-};
-
 int mpy_linked_ready(PyObject *module, mpy_state *state)
 {
-    PyTypeObject *type = mpy_type_add(module, &linked_spec, state->handle_type, true);
-    state->base[mpy_kind_index(MPS_KIND_LINKED_LIST)] = type;
-    return type == NULL ? -1 : 0;
+    return mpy_handle_add(module, state, MPS_KIND_LINKED_LIST, "mpshm._types.LinkedList", Py_TPFLAGS_SEQUENCE,
+                          linked_slots);
 }

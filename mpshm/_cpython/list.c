@@ -203,17 +203,7 @@ static PyObject *list_pop(PyObject *self, PyObject *const *args, Py_ssize_t n)
 
 static Py_ssize_t list_length(PyObject *self)
 {
-    mpy_handle *h = mpy_handle_of(self);
-    uint64_t n = 0;
-    mps_status st = MPS_OK;
-    do {
-        st = mps_vector_len(h->seg, MPS_DOOR_GIL, h->off, &n);
-    } while (mps_unlikely(st != MPS_OK) && mpy_again(h, &st));
-    if (mps_unlikely(st != MPS_OK)) {
-        mpy_fail(h, st, "take the length of a");
-        return -1;
-    }
-    return (Py_ssize_t)n;
+    return mpy_length(mpy_handle_of(self), mps_vector_len);
 }
 
 static PyObject *list_extend(PyObject *self, PyObject *items)
@@ -250,29 +240,13 @@ static PyObject *list_inplace_multiply(PyObject *self, PyObject *times)
 static PyObject *list_clear(PyObject *self, PyObject *unused)
 {
     (void)unused;
-    mpy_handle *h = mpy_handle_of(self);
-    mps_status st = MPS_OK;
-    do {
-        st = mps_vector_clear(h->seg, MPS_DOOR_GIL, h->off);
-    } while (st != MPS_OK && mpy_again(h, &st));
-    if (st != MPS_OK) {
-        return mpy_fail(h, st, "clear a");
-    }
-    Py_RETURN_NONE;
+    return mpy_change(mpy_handle_of(self), mps_vector_clear, "clear a");
 }
 
 static PyObject *list_reverse(PyObject *self, PyObject *unused)
 {
     (void)unused;
-    mpy_handle *h = mpy_handle_of(self);
-    mps_status st = MPS_OK;
-    do {
-        st = mps_vector_reverse(h->seg, MPS_DOOR_GIL, h->off);
-    } while (st != MPS_OK && mpy_again(h, &st));
-    if (st != MPS_OK) {
-        return mpy_fail(h, st, "reverse a");
-    }
-    Py_RETURN_NONE;
+    return mpy_change(mpy_handle_of(self), mps_vector_reverse, "reverse a");
 }
 
 static PyObject *list_snapshot(PyObject *self, PyObject *unused)
@@ -317,7 +291,7 @@ static PyMethodDef list_methods[] = {
 };
 
 static PyGetSetDef list_getset[] = {
-    {"lock", mpy_handle_lock, NULL, "A lock for several steps: while it is held, the others' changes wait.", NULL},
+    MPY_LOCK_ATTRIBUTE,
     {0},
 };
 
@@ -341,16 +315,7 @@ static PyType_Slot list_slots[] = {
     {0},
 };
 
-static PyType_Spec list_spec = {
-    .name = "mpshm._types.List",
-    .basicsize = sizeof(mpy_handle),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_SEQUENCE,
-    .slots = list_slots,
-};
-
 int mpy_list_ready(PyObject *module, mpy_state *state)
 {
-    PyTypeObject *type = mpy_type_add(module, &list_spec, state->handle_type, true);
-    state->base[mpy_kind_index(MPS_KIND_LIST)] = type;
-    return type == NULL ? -1 : 0;
+    return mpy_handle_add(module, state, MPS_KIND_LIST, "mpshm._types.List", Py_TPFLAGS_SEQUENCE, list_slots);
 }

@@ -323,20 +323,6 @@ static PyType_Slot rlock_slots[] = {
     {Py_tp_methods, rlock_methods}, {Py_tp_getset, lock_getset},         {0},
 };
 
-static PyType_Spec lock_spec = {
-    .name = "mpshm._types.Lock",
-    .basicsize = sizeof(mpy_handle),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
-    .slots = lock_slots,
-};
-
-static PyType_Spec rlock_spec = {
-    .name = "mpshm._types.RLock",
-    .basicsize = sizeof(mpy_handle),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
-    .slots = rlock_slots,
-};
-
 /* ---- a container's lock ---- */
 
 PyObject *mpy_handle_lock(PyObject *self, void *closure)
@@ -436,14 +422,15 @@ static PyType_Spec object_spec = {
 
 int mpy_lock_ready(PyObject *module, mpy_state *state)
 {
-    PyTypeObject *lock = mpy_type_add(module, &lock_spec, state->handle_type, true);
-    state->base[mpy_kind_index(MPS_KIND_LOCK)] = lock;
-    PyTypeObject *rlock = mpy_type_add(module, &rlock_spec, state->handle_type, true);
-    state->base[mpy_kind_index(MPS_KIND_RLOCK)] = rlock;
+    if (mpy_handle_add(module, state, MPS_KIND_LOCK, "mpshm._types.Lock", 0, lock_slots) < 0 ||
+        mpy_handle_add(module, state, MPS_KIND_RLOCK, "mpshm._types.RLock", 0, rlock_slots) < 0) {
+        return -1;
+    }
+    PyTypeObject *lock = state->base[mpy_kind_index(MPS_KIND_LOCK)];
+    PyTypeObject *rlock = state->base[mpy_kind_index(MPS_KIND_RLOCK)];
     state->object_lock_type = mpy_type_add(module, &object_spec, NULL, true);
     PyTypeObject *object = state->object_lock_type;
-    if (lock == NULL || rlock == NULL || object == NULL ||
-        mpy_bound_add(state, lock, "__enter__", lock_enter, enter_doc) < 0 ||
+    if (object == NULL || mpy_bound_add(state, lock, "__enter__", lock_enter, enter_doc) < 0 ||
         mpy_bound_add(state, lock, "__exit__", lock_exit, exit_doc) < 0 ||
         mpy_bound_add(state, rlock, "__enter__", rlock_enter, enter_doc) < 0 ||
         mpy_bound_add(state, rlock, "__exit__", rlock_exit, exit_doc) < 0 ||

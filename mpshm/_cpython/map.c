@@ -203,30 +203,16 @@ PyObject *mpy_map_clear(PyObject *self, PyObject *unused)
     if (mpy_watched(h) && mps_tree_len(h->seg, MPS_DOOR_GIL, h->off, &n) != MPS_OK) {
         n = 0;
     }
-    mps_status st = MPS_OK;
-    do {
-        st = mps_tree_clear(h->seg, MPS_DOOR_GIL, h->off);
-    } while (st != MPS_OK && mpy_again(h, &st));
-    if (st != MPS_OK) {
-        return mpy_fail(h, st, "clear a");
+    PyObject *done = mpy_change(h, mps_tree_clear, "clear a");
+    if (done != NULL) {
+        mpy_resized(h, -(int64_t)n);
     }
-    mpy_resized(h, -(int64_t)n);
-    Py_RETURN_NONE;
+    return done;
 }
 
 Py_ssize_t mpy_map_length(PyObject *self)
 {
-    mpy_handle *h = mpy_handle_of(self);
-    uint64_t n = 0;
-    mps_status st = MPS_OK;
-    do {
-        st = mps_tree_len(h->seg, MPS_DOOR_GIL, h->off, &n);
-    } while (mps_unlikely(st != MPS_OK) && mpy_again(h, &st));
-    if (mps_unlikely(st != MPS_OK)) {
-        mpy_fail(h, st, "take the length of a");
-        return -1;
-    }
-    return (Py_ssize_t)n;
+    return mpy_length(mpy_handle_of(self), mps_tree_len);
 }
 
 PyObject *mpy_map_rank(PyObject *self, PyObject *const *args, Py_ssize_t n)
@@ -572,25 +558,10 @@ static PyType_Slot multi_slots[] = {
     {0},
 };
 
-static PyType_Spec map_spec = {
-    .name = "mpshm._types.Map",
-    .basicsize = sizeof(mpy_handle),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_MAPPING,
-    .slots = map_slots,
-};
-
-static PyType_Spec multi_spec = {
-    .name = "mpshm._types.MultiMap",
-    .basicsize = sizeof(mpy_handle),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
-    .slots = multi_slots,
-};
-
 int mpy_map_ready(PyObject *module, mpy_state *state)
 {
-    PyTypeObject *map = mpy_type_add(module, &map_spec, state->handle_type, true);
-    state->base[mpy_kind_index(MPS_KIND_MAP)] = map;
-    PyTypeObject *multi = map == NULL ? NULL : mpy_type_add(module, &multi_spec, state->handle_type, true);
-    state->base[mpy_kind_index(MPS_KIND_MULTI_MAP)] = multi;
-    return multi == NULL ? -1 : 0;
+    if (mpy_handle_add(module, state, MPS_KIND_MAP, "mpshm._types.Map", Py_TPFLAGS_MAPPING, map_slots) < 0) {
+        return -1;
+    }
+    return mpy_handle_add(module, state, MPS_KIND_MULTI_MAP, "mpshm._types.MultiMap", 0, multi_slots);
 }

@@ -50,9 +50,7 @@ PyObject *mpy_map_iter(PyObject *self);
 PyObject *mpy_map_reversed(PyObject *self, PyObject *unused);
 PyObject *mpy_map_use_pool(PyObject *self, PyObject *pool);
 
-#define MPY_MAP_ATTRIBUTES                                                                                          \
-    {"lock", mpy_handle_lock, NULL, "A lock for several steps: while it is held, the others' changes wait.", NULL}, \
-        MPY_NODES_ATTRIBUTES(offsetof(mps_tree, pool), MPS_TREE_NODE_BYTES)
+#define MPY_MAP_ATTRIBUTES MPY_LOCK_ATTRIBUTE, MPY_NODES_ATTRIBUTES(offsetof(mps_tree, pool), MPS_TREE_NODE_BYTES)
 
 #define MPY_MAP_SHARED                                                                                               \
     {"_rank", MPY_FUNCTION(mpy_map_rank), METH_FASTCALL,                                                             \

@@ -68,7 +68,7 @@ static PyMethodDef namespace_methods[] = {
 };
 
 static PyGetSetDef namespace_getset[] = {
-    {"lock", mpy_handle_lock, NULL, "A lock for several steps: while it is held, the others' changes wait.", NULL},
+    MPY_LOCK_ATTRIBUTE,
     {0},
 };
 
@@ -85,16 +85,7 @@ static PyType_Slot namespace_slots[] = {
     {0},
 };
 
-static PyType_Spec namespace_spec = {
-    .name = "mpshm._types.Namespace",
-    .basicsize = sizeof(mpy_handle),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
-    .slots = namespace_slots,
-};
-
 int mpy_namespace_ready(PyObject *module, mpy_state *state)
 {
-    PyTypeObject *type = mpy_type_add(module, &namespace_spec, state->handle_type, true);
-    state->base[mpy_kind_index(MPS_KIND_NAMESPACE)] = type;
-    return type == NULL ? -1 : 0;
+    return mpy_handle_add(module, state, MPS_KIND_NAMESPACE, "mpshm._types.Namespace", 0, namespace_slots);
 }

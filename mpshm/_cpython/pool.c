@@ -116,16 +116,7 @@ static PyType_Slot pool_slots[] = {
     {0},
 };
 
-static PyType_Spec pool_type_spec = {
-    .name = "mpshm._types.Pool",
-    .basicsize = sizeof(mpy_handle),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
-    .slots = pool_slots,
-};
-
 int mpy_pool_ready(PyObject *module, mpy_state *state)
 {
-    PyTypeObject *type = mpy_type_add(module, &pool_type_spec, state->handle_type, true);
-    state->base[mpy_kind_index(MPS_KIND_POOL)] = type;
-    return type == NULL ? -1 : 0;
+    return mpy_handle_add(module, state, MPS_KIND_POOL, "mpshm._types.Pool", 0, pool_slots);
 }

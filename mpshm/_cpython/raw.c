@@ -172,18 +172,12 @@ static PyType_Slot raw_slots[] = {
     {Py_tp_getset, raw_getset},   {Py_bf_getbuffer, (void *)raw_getbuffer}, {0},
 };
 
-static PyType_Spec raw_spec = {
-    .name = "mpshm._types.Raw",
-    .basicsize = sizeof(mpy_handle),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
-    .slots = raw_slots,
-};
-
 int mpy_raw_ready(PyObject *module, mpy_state *state)
 {
-    PyTypeObject *type = mpy_type_add(module, &raw_spec, state->handle_type, true);
-    state->base[mpy_kind_index(MPS_KIND_RAW)] = type;
-    PyTypeObject *array = type == NULL ? NULL : mpy_type_add(module, &ndarray_spec, type, true);
+    if (mpy_handle_add(module, state, MPS_KIND_RAW, "mpshm._types.Raw", 0, raw_slots) < 0) {
+        return -1;
+    }
+    PyTypeObject *array = mpy_type_add(module, &ndarray_spec, state->base[mpy_kind_index(MPS_KIND_RAW)], true);
     state->base[mpy_kind_index(MPS_KIND_NDARRAY)] = array;
     return array == NULL ? -1 : 0;
 }

@@ -7,26 +7,17 @@
 /* (blocking=True, timeout=None). Of a manager's: as threading's; else as multiprocessing's, whose first is called block. */
 static int acquire_args(const mpy_handle *h, PyObject *const *args, Py_ssize_t n, PyObject *names, uint64_t *timeout_ns)
 {
-    static const char *const known[] = {"blocking", "timeout", "block", NULL};
-    PyObject *all[3] = {NULL};
-    if (!mpy_count_args("acquire", n, 0, 2) || !mpy_step_args("acquire", args, n, names, known, 0, all)) {
-        return -1;
-    }
-    if (all[0] != NULL && all[2] != NULL) {
-        PyErr_SetString(PyExc_TypeError, "acquire() got both 'blocking' and 'block'");
-        return -1;
-    }
-    PyObject *given = all[0] != NULL ? all[0] : all[2];
-    int blocking = given == NULL ? 1 : PyObject_IsTrue(given);
+    PyObject *timeout = NULL;
+    int blocking = mpy_blocking_args(args, n, names, &timeout);
     if (blocking < 0) {
         return -1;
     }
-    if (!blocking && mpy_is_managed(h) && all[1] != NULL && all[1] != Py_None) {
+    if (!blocking && mpy_is_managed(h) && timeout != NULL && timeout != Py_None) {
         PyErr_SetString(PyExc_ValueError, "can't specify timeout for non-blocking acquire");
         return -1;
     }
     *timeout_ns = 0;
-    return blocking ? mpy_wait_timeout(all[1], timeout_ns) : 0;
+    return blocking ? mpy_wait_timeout(timeout, timeout_ns) : 0;
 }
 
 static PyObject *sem_acquire(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names)
@@ -224,25 +215,10 @@ static PyType_Slot bounded_slots[] = {
     {0},
 };
 
-static PyType_Spec sem_spec = {
-    .name = "mpshm._types.Semaphore",
-    .basicsize = sizeof(mpy_handle),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
-    .slots = sem_slots,
-};
-
-static PyType_Spec bounded_spec = {
-    .name = "mpshm._types.BoundedSemaphore",
-    .basicsize = sizeof(mpy_handle),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
-    .slots = bounded_slots,
-};
-
 int mpy_sem_ready(PyObject *module, mpy_state *state)
 {
-    PyTypeObject *plain = mpy_type_add(module, &sem_spec, state->handle_type, true);
-    state->base[mpy_kind_index(MPS_KIND_SEMAPHORE)] = plain;
-    PyTypeObject *bounded = mpy_type_add(module, &bounded_spec, state->handle_type, true);
-    state->base[mpy_kind_index(MPS_KIND_BOUNDED_SEMAPHORE)] = bounded;
-    return plain == NULL || bounded == NULL ? -1 : 0;
+    if (mpy_handle_add(module, state, MPS_KIND_SEMAPHORE, "mpshm._types.Semaphore", 0, sem_slots) < 0) {
+        return -1;
+    }
+    return mpy_handle_add(module, state, MPS_KIND_BOUNDED_SEMAPHORE, "mpshm._types.BoundedSemaphore", 0, bounded_slots);
 }

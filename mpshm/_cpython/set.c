@@ -339,7 +339,7 @@ static PyMethodDef set_methods[] = {
 };
 
 static PyGetSetDef set_getset[] = {
-    {"lock", mpy_handle_lock, NULL, "A lock for several steps: while it is held, the others' changes wait.", NULL},
+    MPY_LOCK_ATTRIBUTE,
     {0},
 };
 
@@ -362,16 +362,7 @@ static PyType_Slot set_slots[] = {
     {0},
 };
 
-static PyType_Spec set_spec = {
-    .name = "mpshm._types.Set",
-    .basicsize = sizeof(mpy_handle),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
-    .slots = set_slots,
-};
-
 int mpy_set_ready(PyObject *module, mpy_state *state)
 {
-    PyTypeObject *type = mpy_type_add(module, &set_spec, state->handle_type, true);
-    state->base[mpy_kind_index(MPS_KIND_SET)] = type;
-    return type == NULL ? -1 : 0;
+    return mpy_handle_add(module, state, MPS_KIND_SET, "mpshm._types.Set", 0, set_slots);
 }

@@ -73,16 +73,7 @@ static PyType_Slot set_slots[] = {
     {0},
 };
 
-static PyType_Spec set_spec = {
-    .name = "mpshm._types.SortedSet",
-    .basicsize = sizeof(mpy_handle),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
-    .slots = set_slots,
-};
-
 int mpy_sorted_set_ready(PyObject *module, mpy_state *state)
 {
-    PyTypeObject *type = mpy_type_add(module, &set_spec, state->handle_type, true);
-    state->base[mpy_kind_index(MPS_KIND_SORTED_SET)] = type;
-    return type == NULL ? -1 : 0;
+    return mpy_handle_add(module, state, MPS_KIND_SORTED_SET, "mpshm._types.SortedSet", 0, set_slots);
 }

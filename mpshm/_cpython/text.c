@@ -125,13 +125,7 @@ static PyObject *string_whole(PyObject *self, PyObject *unused)
 
 static Py_ssize_t string_length(PyObject *self)
 {
-    mpy_handle *h = mpy_handle_of(self);
-    uint64_t n = 0;
-    mps_status st = MPS_OK;
-    do {
-        st = mps_text_len(h->seg, MPS_DOOR_GIL, h->off, &n);
-    } while (mps_unlikely(st != MPS_OK) && mpy_again(h, &st));
-    return mps_likely(st == MPS_OK) ? (Py_ssize_t)n : (mpy_fail(h, st, "take the length of a"), -1);
+    return mpy_length(mpy_handle_of(self), mps_text_len);
 }
 
 /* ---- changing ---- */
@@ -252,12 +246,7 @@ static PyObject *string_reserve(PyObject *self, PyObject *size)
 static PyObject *string_shrink(PyObject *self, PyObject *unused)
 {
     (void)unused;
-    mpy_handle *h = mpy_handle_of(self);
-    mps_status st = MPS_OK;
-    do {
-        st = mps_text_trim(h->seg, MPS_DOOR_GIL, h->off);
-    } while (st != MPS_OK && mpy_again(h, &st));
-    return none_or(h, st, "shrink a");
+    return mpy_change(mpy_handle_of(self), mps_text_trim, "shrink a");
 }
 
 static PyObject *string_capacity(PyObject *self, void *closure)
@@ -302,7 +291,7 @@ static PyMethodDef string_methods[] = {
 };
 
 static PyGetSetDef string_getset[] = {
-    {"lock", mpy_handle_lock, NULL, "A lock for several steps: while it is held, the others' changes wait.", NULL},
+    MPY_LOCK_ATTRIBUTE,
     {"capacity", string_capacity, NULL, "How many characters of the present width there is room for.", NULL},
     {"is_bytes", string_is_bytes, NULL, "Whether it is bytes, and not text.", NULL},
     {0},
@@ -321,16 +310,7 @@ static PyType_Slot string_slots[] = {
     {0},
 };
 
-static PyType_Spec string_spec = {
-    .name = "mpshm._types.String",
-    .basicsize = sizeof(mpy_handle),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
-    .slots = string_slots,
-};
-
 int mpy_text_ready(PyObject *module, mpy_state *state)
 {
-    PyTypeObject *type = mpy_type_add(module, &string_spec, state->handle_type, true);
-    state->base[mpy_kind_index(MPS_KIND_STRING)] = type;
-    return type == NULL ? -1 : 0;
+    return mpy_handle_add(module, state, MPS_KIND_STRING, "mpshm._types.String", 0, string_slots);
 }

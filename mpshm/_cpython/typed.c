@@ -687,7 +687,7 @@ static PyMethodDef vector_methods[] = {
 };
 
 static PyGetSetDef vector_getset[] = {
-    {"lock", mpy_handle_lock, NULL, "A lock for several steps: while it is held, the others' changes wait.", NULL},
+    MPY_LOCK_ATTRIBUTE,
     {"capacity", vector_capacity, NULL, "How many items there is room for.", NULL},
     {"itemsize", vector_itemsize, NULL, "Bytes that one item takes.", NULL},
     {"maxlen", vector_maxlen, NULL, "The greatest length, or None.", NULL},
@@ -711,16 +711,7 @@ static PyType_Slot vector_slots[] = {
     {0},
 };
 
-static PyType_Spec vector_spec = {
-    .name = "mpshm._types.Vector",
-    .basicsize = sizeof(mpy_handle),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_SEQUENCE,
-    .slots = vector_slots,
-};
-
 int mpy_typed_ready(PyObject *module, mpy_state *state)
 {
-    PyTypeObject *type = mpy_type_add(module, &vector_spec, state->handle_type, true);
-    state->base[mpy_kind_index(MPS_KIND_VECTOR)] = type;
-    return type == NULL ? -1 : 0;
+    return mpy_handle_add(module, state, MPS_KIND_VECTOR, "mpshm._types.Vector", Py_TPFLAGS_SEQUENCE, vector_slots);
 }

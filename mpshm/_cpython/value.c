@@ -130,7 +130,7 @@ static PyMethodDef value_methods[] = {
 
 static PyGetSetDef value_getset[] = {
     {"value", value_get_value, value_set_value, "The value.", NULL},
-    {"lock", mpy_handle_lock, NULL, "A lock for several steps: while it is held, the others' changes wait.", NULL},
+    MPY_LOCK_ATTRIBUTE,
     {0},
 };
 
@@ -139,13 +139,6 @@ PyDoc_STRVAR(value_doc, "Value(value=None, /)\n--\n\nOne value in shared memory.
 static PyType_Slot value_slots[] = {
     {Py_tp_doc, (void *)value_doc}, {Py_tp_new, (void *)mpy_handle_new}, {Py_tp_init, (void *)value_init},
     {Py_tp_methods, value_methods}, {Py_tp_getset, value_getset},        {0},
-};
-
-static PyType_Spec value_spec = {
-    .name = "mpshm._types.Value",
-    .basicsize = sizeof(mpy_handle),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
-    .slots = value_slots,
 };
 
 /* ---- Instance ---- */
@@ -181,21 +174,10 @@ static PyType_Slot instance_slots[] = {
     {0},
 };
 
-static PyType_Spec instance_spec = {
-    .name = "mpshm._types.Instance",
-    .basicsize = sizeof(mpy_handle),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
-    .slots = instance_slots,
-};
-
 int mpy_value_ready(PyObject *module, mpy_state *state)
 {
-    PyTypeObject *instance = mpy_type_add(module, &instance_spec, state->handle_type, true);
-    state->base[mpy_kind_index(MPS_KIND_INSTANCE)] = instance;
-    if (instance == NULL) {
+    if (mpy_handle_add(module, state, MPS_KIND_INSTANCE, "mpshm._types.Instance", 0, instance_slots) < 0) {
         return -1;
     }
-    PyTypeObject *type = mpy_type_add(module, &value_spec, state->handle_type, true);
-    state->base[mpy_kind_index(MPS_KIND_VALUE)] = type;
-    return type == NULL ? -1 : 0;
+    return mpy_handle_add(module, state, MPS_KIND_VALUE, "mpshm._types.Value", 0, value_slots);
 }

@@ -51,7 +51,7 @@ int mpy_timeout(const mpy_handle *h, PyObject *timeout, bool blocking, uint64_t 
     return 0;
 }
 
-int mpy_acquire_args(const mpy_handle *h, PyObject *const *args, Py_ssize_t n, PyObject *names, uint64_t *timeout_ns)
+int mpy_blocking_args(PyObject *const *args, Py_ssize_t n, PyObject *names, PyObject **timeout)
 {
     static const char *const known[] = {"blocking", "timeout", "block", NULL};
     PyObject *all[3] = {NULL};
@@ -63,8 +63,15 @@ int mpy_acquire_args(const mpy_handle *h, PyObject *const *args, Py_ssize_t n, P
         return -1;
     }
     PyObject *given = all[0] != NULL ? all[0] : all[2];
-    int blocking = given == NULL ? 1 : PyObject_IsTrue(given);
-    return blocking < 0 ? -1 : mpy_timeout(h, all[1], blocking != 0, timeout_ns);
+    *timeout = all[1];
+    return given == NULL ? 1 : PyObject_IsTrue(given);
+}
+
+int mpy_acquire_args(const mpy_handle *h, PyObject *const *args, Py_ssize_t n, PyObject *names, uint64_t *timeout_ns)
+{
+    PyObject *timeout = NULL;
+    int blocking = mpy_blocking_args(args, n, names, &timeout);
+    return blocking < 0 ? -1 : mpy_timeout(h, timeout, blocking != 0, timeout_ns);
 }
 
 int mpy_wait_timeout(PyObject *timeout, uint64_t *timeout_ns)

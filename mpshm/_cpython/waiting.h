@@ -31,7 +31,10 @@ bool mpy_wait_again(mpy_wait *w, mps_status *st);
 
 /* A timeout in seconds (NULL or None: for ever) as nanoseconds: 0, or -1 with an exception. */
 int mpy_timeout(const mpy_handle *h, PyObject *timeout, bool blocking, uint64_t *timeout_ns);
-/* (blocking=True, timeout=None), as acquire() takes them; multiprocessing's locks call the first one block. */
+/* (blocking=True, timeout=None), as acquire() takes them; multiprocessing's locks call the first one block. Returns
+ * whether to block, or -1 with an exception; the timeout is NULL if none is given. */
+int mpy_blocking_args(PyObject *const *args, Py_ssize_t n, PyObject *names, PyObject **timeout);
+/* The same, and the timeout in nanoseconds: 0, or -1 with an exception. */
 int mpy_acquire_args(const mpy_handle *h, PyObject *const *args, Py_ssize_t n, PyObject *names, uint64_t *timeout_ns);
 
 /* (timeout=None) of wait(): as above, but what is negative has passed, whoever made the object, and no number at all is too. */

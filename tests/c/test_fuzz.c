@@ -2,25 +2,21 @@
  *
  * In each trial some bytes of a furnished segment are changed, before or after it is adopted; then all kinds of operations are tried
  * on everything in it, and it is checked, recovered and left. The sanitizers see the faults, an alarm the hangs.
- * MPS_TEST_TRIALS in the environment: how many; MPS_TEST_FIRST: from which one on.
+ * The environment says how many, and from which one on: trials.h.
  */
 #include "content.h"
 
-#include <signal.h>
-#include <unistd.h>
-
 #include "deque.h"
 #include "linked.h"
-#include "os.h"
 #include "ring.h"
 #include "table_body.h"
 #include "text.h"
+#include "trials.h"
 #include "typed.h"
 
 #define BUFFER ((uint64_t)640 << 10)
 #define TRIALS 1500u
 #define STEPS 40u
-#define LIMIT_S 20u /* of one trial: a lock word that names nobody costs some tens of milliseconds each time */
 #define OBJECTS 13u
 
 static const mps_door door = MPS_DOOR_FREE;
@@ -32,23 +28,12 @@ static struct {
         offs[OBJECTS]; /* dict, dict, list, list, value, lock, set, deque, queue, queue, vector, linked list, string */
     uint64_t serials[OBJECTS];
     uint32_t kinds[OBJECTS];
-    uint64_t trial;
     check_rng rng;
 } t;
 
 static uint64_t below(uint64_t n)
 {
     return check_below(&t.rng, n);
-}
-
-static void on_alarm(int number)
-{
-    (void)number;
-    static const char text[] = "a trial took too long: see the log for its number\n";
-    if (write(2, text, sizeof(text) - 1) < 0) {
-        _exit(3);
-    }
-    abort();
 }
 
 /* ---- the segment ---- */
@@ -621,34 +606,11 @@ static void trial(void)
     }
 }
 
-static uint64_t number_from(const char *name, uint64_t usual)
-{
-    const char *text = getenv(name);
-    return text != NULL ? strtoull(text, NULL, 0) : usual;
-}
-
 int main(void)
 {
     check_rng rng = check_seed(20240506);
-    uint64_t trials = number_from("MPS_TEST_TRIALS", TRIALS), first = number_from("MPS_TEST_FIRST", 0), slowest = 0;
-    signal(SIGALRM, on_alarm);
     furnish();
-    for (t.trial = 0; t.trial < first + trials; t.trial++) {
-        t.rng.state = check_random(&rng) | 1;
-        if (t.trial >= first) {
-            printf("trial %" PRIu64 "\n", t.trial);
-            fflush(stdout);
-            alarm(LIMIT_S);
-            uint64_t start = mps_os_now();
-            trial();
-            uint64_t took = mps_os_now() - start;
-            if (took > (uint64_t)1000000000) {
-                printf("took %" PRIu64 " ms\n", took / 1000000);
-            }
-            slowest = mps_max64(slowest, took);
-        }
-    }
-    printf("the slowest took %" PRIu64 " ms\n", slowest / 1000000);
+    trials_run(rng, TRIALS, &t.rng, trial);
     free(t.pristine);
     free(t.w.buffer);
     return 0;

@@ -1,21 +1,17 @@
 /* test_fuzz_names.c -- random bytes written into a segment with names and allocations: statuses or right answers, no fault, no hang.
  *
  * As test_fuzz.c, with the damage where names and allocations are: the header's words, the table and its body, raw objects.
- * MPS_TEST_TRIALS in the environment: how many; MPS_TEST_FIRST: from which one on.
+ * The environment says how many, and from which one on: trials.h.
  */
 #include "content.h"
 
-#include <signal.h>
-#include <unistd.h>
-
 #include "names.h"
-#include "os.h"
 #include "raw.h"
+#include "trials.h"
 
 #define BUFFER ((uint64_t)640 << 10)
 #define TRIALS 300u
 #define STEPS 40u
-#define LIMIT_S 20u
 #define NAMES 24u
 #define PIECES 8u
 
@@ -32,16 +28,6 @@ static struct {
 static uint64_t below(uint64_t n)
 {
     return check_below(&t.rng, n);
-}
-
-static void on_alarm(int number)
-{
-    (void)number;
-    static const char text[] = "a trial took too long: see the log for its number\n";
-    if (write(2, text, sizeof(text) - 1) < 0) {
-        _exit(3);
-    }
-    abort();
 }
 
 static void key_of(const mps_seg *seg, uint64_t i, mps_enc *key, char text[64])
@@ -192,27 +178,11 @@ static void trial(void)
     }
 }
 
-static uint64_t number_from(const char *name, uint64_t usual)
-{
-    const char *text = getenv(name);
-    return text != NULL ? strtoull(text, NULL, 0) : usual;
-}
-
 int main(void)
 {
     check_rng rng = check_seed(20261120);
-    uint64_t trials = number_from("MPS_TEST_TRIALS", TRIALS), first = number_from("MPS_TEST_FIRST", 0);
-    signal(SIGALRM, on_alarm);
     furnish();
-    for (uint64_t i = 0; i < first + trials; i++) {
-        t.rng.state = check_random(&rng) | 1;
-        if (i >= first) {
-            printf("trial %" PRIu64 "\n", i);
-            fflush(stdout);
-            alarm(LIMIT_S);
-            trial();
-        }
-    }
+    trials_run(rng, TRIALS, &t.rng, trial);
     free(t.pristine);
     free(t.buffer);
     return 0;

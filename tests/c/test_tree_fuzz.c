@@ -2,19 +2,16 @@
  *
  * In each trial some words of a map's, a multimap's or a sorted set's object, body or nodes are changed, heads, links, counts and keys
  * above all; then all kinds of operations are tried, and the segment is checked and left. The sanitizers see the faults, an alarm the hangs.
- * MPS_TEST_TRIALS in the environment: how many.
+ * The environment says how many, and from which one on: trials.h.
  */
 #include "content.h"
 
-#include <signal.h>
-#include <unistd.h>
-
+#include "trials.h"
 #include "tree_body.h"
 
 #define BUFFER ((uint64_t)1 << 20)
 #define TRIALS 1200u
 #define STEPS 30u
-#define LIMIT_S 30u
 #define TREES 3u
 #define NODES 400u
 
@@ -31,12 +28,6 @@ static struct {
 static uint64_t below(uint64_t n)
 {
     return check_below(&t.rng, n);
-}
-
-static void on_alarm(int number)
-{
-    (void)number;
-    abort();
 }
 
 typedef struct key {
@@ -226,18 +217,9 @@ static void trial(void)
 int main(void)
 {
     check_rng rng = check_seed(20250712);
-    const char *wish = getenv("MPS_TEST_TRIALS");
-    uint64_t trials = wish != NULL ? strtoull(wish, NULL, 0) : TRIALS;
-    signal(SIGALRM, on_alarm);
     t.rng.state = check_random(&rng) | 1;
     furnish();
-    for (uint64_t i = 0; i < trials; i++) {
-        t.rng.state = check_random(&rng) | 1;
-        printf("trial %" PRIu64 "\n", i);
-        fflush(stdout);
-        alarm(LIMIT_S);
-        trial();
-    }
+    trials_run(rng, TRIALS, &t.rng, trial);
     free(t.pristine);
     free(t.w.buffer);
     return 0;

@@ -185,3 +185,26 @@ UNHASHABLE = [
 
 BYTES = [bytes([length % 256]) * length for length in (*range(40), 255, 256, 4095, 4096, 4097, 5000)]
 BYTES += [bytes(range(256)), b"\x00" * 15, b"\xff" * 16, bytes(1 << 20)]
+
+
+class Index:
+    """Something with __index__."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __index__(self):
+        return self.value
+
+
+class BadIndex:
+    def __index__(self):
+        raise ZeroDivisionError("no index today")
+
+
+def put(x, key, value):
+    x[key] = value
+
+
+def delete(x, key):
+    del x[key]

@@ -2,50 +2,26 @@
 
 import collections
 
-import hypothesis
 import hypothesis.strategies as st
 import pytest
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from memory_use import leaves_nothing
+from hypothesis.stateful import initialize, rule
+from machines import PLAIN_VALUES, Machine, agree
 
 pytestmark = pytest.mark.once
 
-VALUES = st.one_of(
-    st.integers(-5, 5),
-    st.none(),
-    st.booleans(),
-    st.integers(),
-    st.floats(allow_nan=False),
-    st.text(max_size=40),
-    st.binary(max_size=40),
-    st.integers(0, 6000).map(lambda length: "v" * length),
-    st.tuples(st.integers(), st.text(max_size=5)),
-)
+VALUES = st.one_of(*PLAIN_VALUES)
 PLACES = st.integers(-40, 40)
 SIDES = st.sampled_from(["", "left"])
 
 
-class DequeMachine(RuleBasedStateMachine):
-    manager = None  # set by the test
-
-    def __init__(self):
-        super().__init__()
-        self.steps = 0
+class DequeMachine(Machine):
+    raised = (IndexError, ValueError, TypeError)
+    told = (IndexError,)
 
     @initialize(content=st.lists(VALUES, max_size=20), maxlen=st.one_of(st.none(), st.integers(0, 30)))
     def make(self, content, maxlen):
         self.model = collections.deque(content, maxlen)
         self.shared = self.manager.deque(content, maxlen)
-
-    def both(self, action):
-        """The action on both: the same result, or the same exception."""
-        outcomes = []
-        for target in (self.model, self.shared):
-            try:
-                outcomes.append(("returned", action(target)))
-            except (IndexError, ValueError, TypeError) as error:
-                outcomes.append(("raised", type(error), str(error) if isinstance(error, IndexError) else None))
-        assert outcomes[0] == outcomes[1]
 
     @rule(place=PLACES)
     def get(self, place):
@@ -123,33 +99,16 @@ class DequeMachine(RuleBasedStateMachine):
     def clear(self):
         self.both(lambda x: x.clear())
 
-    def teardown(self):
-        self.shared = None
-
-    @invariant()
-    def same(self):
-        if not hasattr(self, "model"):
-            return
+    def look(self):
         assert len(self.shared) == len(self.model)
         assert list(self.shared) == list(self.model)
-        self.steps += 1
-        if self.steps % 10 == 0:
-            assert self.shared == self.model and self.shared.maxlen == self.model.maxlen
-            assert list(reversed(self.shared)) == list(reversed(self.model))
-            self.manager.segment.check()
+
+    def look_closely(self):
+        assert self.shared == self.model and self.shared.maxlen == self.model.maxlen
+        assert list(reversed(self.shared)) == list(reversed(self.model))
 
 
 @pytest.mark.timeout(300)
 def test_deque_against_its_model(manager):
     """Same results, same content, sound segment, and no memory kept."""
-    DequeMachine.manager = manager
-    settings = hypothesis.settings(
-        max_examples=60,
-        stateful_step_count=40,
-        deadline=None,
-        database=None,
-        print_blob=True,
-        suppress_health_check=list(hypothesis.HealthCheck),
-    )
-    with leaves_nothing(manager):
-        hypothesis.stateful.run_state_machine_as_test(DequeMachine, settings=settings)
+    agree(DequeMachine, manager, 60)

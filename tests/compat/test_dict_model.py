@@ -1,10 +1,9 @@
 """Any sequence of operations leaves the shared dict as it leaves a builtin one."""
 
-import hypothesis
 import hypothesis.strategies as st
 import pytest
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from memory_use import leaves_nothing
+from hypothesis.stateful import initialize, rule
+from machines import Machine, agree
 
 pytestmark = pytest.mark.once
 
@@ -32,27 +31,14 @@ SIMPLE_VALUES = st.one_of(
 VALUES = st.one_of(SIMPLE_VALUES, st.lists(SIMPLE_VALUES, max_size=3), st.tuples(SIMPLE_VALUES, SIMPLE_VALUES))
 
 
-class DictMachine(RuleBasedStateMachine):
-    manager = None  # set by the test
-
-    def __init__(self):
-        super().__init__()
-        self.steps = 0
+class DictMachine(Machine):
+    raised = (KeyError, TypeError)
+    told = (KeyError,)
 
     @initialize(content=st.dictionaries(KEYS, VALUES, max_size=10))
     def make(self, content):
         self.model = dict(content)
         self.shared = self.manager.dict(content)
-
-    def both(self, action):
-        """The action on both: the same result, or the same exception."""
-        outcomes = []
-        for target in (self.model, self.shared):
-            try:
-                outcomes.append(("returned", action(target)))
-            except (KeyError, TypeError) as error:
-                outcomes.append(("raised", type(error), error.args if isinstance(error, KeyError) else None))
-        assert outcomes[0] == outcomes[1]
 
     @rule(key=KEYS, value=VALUES)
     def put(self, key, value):
@@ -134,33 +120,16 @@ class DictMachine(RuleBasedStateMachine):
             if right:
                 self.model[key] = new
 
-    def teardown(self):
-        self.shared = None
-
-    @invariant()
-    def same(self):
-        if not hasattr(self, "model"):
-            return
+    def look(self):
         assert len(self.shared) == len(self.model)
         assert self.shared.items() == list(self.model.items())
         assert list(reversed(self.shared)) == list(reversed(self.model))
-        self.steps += 1
-        if self.steps % 10 == 0:
-            assert self.shared == self.model
-            self.manager.segment.check()
+
+    def look_closely(self):
+        assert self.shared == self.model
 
 
 @pytest.mark.timeout(300)
 def test_dict_against_its_model(manager):
     """Same results, same content, same order, sound segment, and no memory kept."""
-    DictMachine.manager = manager
-    settings = hypothesis.settings(
-        max_examples=60,
-        stateful_step_count=40,
-        deadline=None,
-        database=None,
-        print_blob=True,
-        suppress_health_check=list(hypothesis.HealthCheck),
-    )
-    with leaves_nothing(manager):
-        hypothesis.stateful.run_state_machine_as_test(DictMachine, settings=settings)
+    agree(DictMachine, manager, 60)

@@ -8,34 +8,12 @@ import sys
 
 import pytest
 from outcomes import assert_same, outcome
+from samples import BadIndex, Index, delete, put
 
 import mpshm
 
 START = [3, 1, 2, 1]
 BIG = 2**100
-
-
-class Index:
-    """Something with __index__."""
-
-    def __init__(self, value):
-        self.value = value
-
-    def __index__(self):
-        return self.value
-
-
-class BadIndex:
-    def __index__(self):
-        raise ZeroDivisionError("no index today")
-
-
-def put(x, key, value):
-    x[key] = value
-
-
-def delete(x, key):
-    del x[key]
 
 
 # (what it shows, action, whether the text of the exception must be the same)

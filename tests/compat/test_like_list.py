@@ -10,32 +10,10 @@ import sys
 
 import pytest
 from outcomes import assert_same, outcome
+from samples import BadIndex, Index, delete, put
 
 START = [3, 1, 2, 1]
 BIG = 2**100
-
-
-class Index:
-    """Something with __index__."""
-
-    def __init__(self, value):
-        self.value = value
-
-    def __index__(self):
-        return self.value
-
-
-class BadIndex:
-    def __index__(self):
-        raise ZeroDivisionError("no index today")
-
-
-def put(x, key, value):
-    x[key] = value
-
-
-def delete(x, key):
-    del x[key]
 
 
 def add_in_place(x, other):

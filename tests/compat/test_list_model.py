@@ -1,50 +1,26 @@
 """Any sequence of operations leaves the shared list as it leaves a builtin one."""
 
-import hypothesis
 import hypothesis.strategies as st
 import pytest
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from memory_use import leaves_nothing
+from hypothesis.stateful import initialize, rule
+from machines import PLAIN_VALUES, Machine, agree
 
 pytestmark = pytest.mark.once
 
-VALUES = st.one_of(
-    st.integers(-5, 5),
-    st.none(),
-    st.booleans(),
-    st.integers(),
-    st.floats(allow_nan=False),
-    st.text(max_size=40),
-    st.binary(max_size=40),
-    st.integers(0, 6000).map(lambda length: "v" * length),
-    st.tuples(st.integers(), st.text(max_size=5)),
-)
+VALUES = st.one_of(*PLAIN_VALUES)
 PLACES = st.integers(-40, 40)
 BOUNDS = st.one_of(st.none(), PLACES)
 SLICES = st.builds(slice, BOUNDS, BOUNDS, st.one_of(st.none(), st.integers(-4, 4)))
 
 
-class ListMachine(RuleBasedStateMachine):
-    manager = None  # set by the test
-
-    def __init__(self):
-        super().__init__()
-        self.steps = 0
+class ListMachine(Machine):
+    raised = (IndexError, ValueError, TypeError)
+    told = (IndexError,)
 
     @initialize(content=st.lists(VALUES, max_size=20))
     def make(self, content):
         self.model = list(content)
         self.shared = self.manager.list(content)
-
-    def both(self, action):
-        """The action on both: the same result, or the same exception with the same text."""
-        outcomes = []
-        for target in (self.model, self.shared):
-            try:
-                outcomes.append(("returned", action(target)))
-            except (IndexError, ValueError, TypeError) as error:
-                outcomes.append(("raised", type(error), str(error) if isinstance(error, IndexError) else None))
-        assert outcomes[0] == outcomes[1]
 
     @rule(place=PLACES)
     def get(self, place):
@@ -153,33 +129,16 @@ class ListMachine(RuleBasedStateMachine):
     def clear(self):
         self.both(lambda x: x.clear())
 
-    def teardown(self):
-        self.shared = None
-
-    @invariant()
-    def same(self):
-        if not hasattr(self, "model"):
-            return
+    def look(self):
         assert len(self.shared) == len(self.model)
         assert self.shared[:] == self.model
-        self.steps += 1
-        if self.steps % 10 == 0:
-            assert list(self.shared) == self.model == self.shared
-            assert list(reversed(self.shared)) == self.model[::-1]
-            self.manager.segment.check()
+
+    def look_closely(self):
+        assert list(self.shared) == self.model == self.shared
+        assert list(reversed(self.shared)) == self.model[::-1]
 
 
 @pytest.mark.timeout(300)
 def test_list_against_its_model(manager):
     """Same results, same content, sound segment, and no memory kept."""
-    ListMachine.manager = manager
-    settings = hypothesis.settings(
-        max_examples=60,
-        stateful_step_count=40,
-        deadline=None,
-        database=None,
-        print_blob=True,
-        suppress_health_check=list(hypothesis.HealthCheck),
-    )
-    with leaves_nothing(manager):
-        hypothesis.stateful.run_state_machine_as_test(ListMachine, settings=settings)
+    agree(ListMachine, manager, 60)

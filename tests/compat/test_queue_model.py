@@ -2,52 +2,27 @@
 
 import queue
 
-import hypothesis
 import hypothesis.strategies as st
 import pytest
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from memory_use import leaves_nothing
+from hypothesis.stateful import initialize, rule
+from machines import PLAIN_VALUES, Machine, agree
 
 from mpshm import queues
 
 pytestmark = pytest.mark.once
 
-VALUES = st.one_of(
-    st.integers(-5, 5),
-    st.none(),
-    st.booleans(),
-    st.integers(),
-    st.floats(allow_nan=False),
-    st.text(max_size=40),
-    st.binary(max_size=40),
-    st.integers(0, 6000).map(lambda length: "v" * length),
-    st.integers(0, 20000).map(lambda length: b"v" * length),
-    st.tuples(st.integers(), st.text(max_size=5)),
-)
+VALUES = st.one_of(*PLAIN_VALUES, st.integers(0, 20000).map(lambda length: b"v" * length))
 
 
-class QueueMachine(RuleBasedStateMachine):
-    manager = None  # set by the test
-
-    def __init__(self):
-        super().__init__()
-        self.steps = 0
+class QueueMachine(Machine):
+    raised = (queue.Empty, queue.Full, ValueError)
+    told = raised
 
     @initialize(maxsize=st.integers(-1, 12))
     def make(self, maxsize):
         self.model = queue.Queue(maxsize)
         self.shared = self.manager.JoinableQueue(maxsize)
         self.shut = False
-
-    def both(self, action):
-        """The action on both: the same result, or the same exception."""
-        outcomes = []
-        for target in (self.model, self.shared):
-            try:
-                outcomes.append(("returned", action(target)))
-            except (queue.Empty, queue.Full, ValueError) as error:
-                outcomes.append(("raised", type(error), str(error)))
-        assert outcomes[0] == outcomes[1]
 
     @rule(value=VALUES)
     def put(self, value):
@@ -96,30 +71,11 @@ class QueueMachine(RuleBasedStateMachine):
             if self.model.unfinished_tasks > 0:
                 self.model.task_done()
 
-    def teardown(self):
-        self.shared = None
-
-    @invariant()
-    def same(self):
-        if not hasattr(self, "model"):
-            return
+    def look(self):
         self.both(lambda q: (q.qsize(), q.empty(), q.full(), q.unfinished_tasks, q.maxsize))
-        self.steps += 1
-        if self.steps % 10 == 0:
-            self.manager.segment.check()
 
 
 @pytest.mark.timeout(300)
 def test_queue_against_its_model(manager):
     """Same results, same counts, sound segment, and no memory kept."""
-    QueueMachine.manager = manager
-    settings = hypothesis.settings(
-        max_examples=60,
-        stateful_step_count=40,
-        deadline=None,
-        database=None,
-        print_blob=True,
-        suppress_health_check=list(hypothesis.HealthCheck),
-    )
-    with leaves_nothing(manager):
-        hypothesis.stateful.run_state_machine_as_test(QueueMachine, settings=settings)
+    agree(QueueMachine, manager, 60)

@@ -1,10 +1,9 @@
 """Any sequence of operations leaves the shared set as it leaves a builtin one."""
 
-import hypothesis
 import hypothesis.strategies as st
 import pytest
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from memory_use import leaves_nothing
+from hypothesis.stateful import initialize, rule
+from machines import Machine, agree
 
 pytestmark = pytest.mark.once
 
@@ -25,27 +24,14 @@ MANY = st.one_of(
 )
 
 
-class SetMachine(RuleBasedStateMachine):
-    manager = None  # set by the test
-
-    def __init__(self):
-        super().__init__()
-        self.steps = 0
+class SetMachine(Machine):
+    raised = (KeyError, TypeError)
+    told = raised
 
     @initialize(content=MANY)
     def make(self, content):
         self.model = set(content)
         self.shared = self.manager.set(content)
-
-    def both(self, action):
-        """The action on both: the same result, or the same exception."""
-        outcomes = []
-        for target in (self.model, self.shared):
-            try:
-                outcomes.append(("returned", action(target)))
-            except (KeyError, TypeError) as error:
-                outcomes.append(("raised", type(error), error.args))
-        assert outcomes[0] == outcomes[1]
 
     @rule(key=KEYS)
     def add(self, key):
@@ -112,32 +98,15 @@ class SetMachine(RuleBasedStateMachine):
     def clear(self):
         self.both(lambda x: x.clear())
 
-    def teardown(self):
-        self.shared = None
-
-    @invariant()
-    def same(self):
-        if not hasattr(self, "model"):
-            return
+    def look(self):
         assert len(self.shared) == len(self.model)
         assert self.shared == self.model
-        self.steps += 1
-        if self.steps % 10 == 0:
-            assert set(self.shared) == self.model
-            self.manager.segment.check()
+
+    def look_closely(self):
+        assert set(self.shared) == self.model
 
 
 @pytest.mark.timeout(300)
 def test_set_against_its_model(manager):
     """Same results, same content, sound segment, and no memory kept."""
-    SetMachine.manager = manager
-    settings = hypothesis.settings(
-        max_examples=50,
-        stateful_step_count=40,
-        deadline=None,
-        database=None,
-        print_blob=True,
-        suppress_health_check=list(hypothesis.HealthCheck),
-    )
-    with leaves_nothing(manager):
-        hypothesis.stateful.run_state_machine_as_test(SetMachine, settings=settings)
+    agree(SetMachine, manager, 50)

@@ -40,14 +40,14 @@ LIMIT_S = 20
 WAIT_S = 5.0  # far above the 100 ms that a dead owner may cost, far below a hang, also on a busy machine
 
 
-def dies_in(things: Things, act: Callable[[Things], object], n: int) -> bool:
+def dies_in(n: int, act: Callable[..., object], *args: object) -> bool:
     """Run act in a child that dies at its n-th point; False when the child outlived it."""
     pid = os.fork()
     if pid == 0:
         status = 1
         try:
             _binding.lib.mps_crash_arm(n)
-            act(things)
+            act(*args)
             _binding.lib.mps_crash_arm(0)
             status = 0
         finally:
@@ -121,7 +121,7 @@ def points_of(scenario: Scenario) -> int:
         scenario.op(things)
         passed.value = _binding.lib.mps_crash_count()
 
-    assert not dies_in(things, count, 1 << 62)
+    assert not dies_in(1 << 62, count, things)
     things["m"].shutdown()
     return passed.value
 
@@ -139,7 +139,7 @@ def outcomes(scenario: Scenario) -> tuple[object, object]:
     """What look shows before the operation, and after it, undisturbed, in a child as in the kills."""
     things = fresh(scenario)
     before = scenario.look(things)
-    assert not dies_in(things, scenario.op, 0)
+    assert not dies_in(0, scenario.op, things)
     after = scenario.look(things)
     things["m"].shutdown()
     return before, after
@@ -151,7 +151,7 @@ def kill_everywhere(scenario: Scenario, first: int, stride: int) -> int:
     while True:
         signal.alarm(LIMIT_S)
         things = fresh(scenario)
-        died = dies_in(things, scenario.op, n)
+        died = dies_in(n, scenario.op, things)
         seen = look_after(scenario, things)
         assert seen in (before, after), f"at point {n}: {seen!r} is neither {before!r} nor {after!r}"
         assert died or seen == after, f"the operation ended, but left {seen!r}, not {after!r}"
@@ -208,7 +208,7 @@ def kill_recovery(scenario: Scenario, first: int, stride: int) -> int:
             signal.alarm(LIMIT_S)
             things = fresh(scenario)
             recover = ready_to_recover(things, m)
-            if not dies_in(things, scenario.op, n):
+            if not dies_in(n, scenario.op, things):
                 recover()
                 return kills
             died = recover()

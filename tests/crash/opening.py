@@ -13,17 +13,15 @@ import gc
 import os
 import pickle
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import mpshm
-from mpshm import _binding
+from driver import WAIT_S, dies_in
 
-WAIT_S = 5.0
+import mpshm
 
 
 def keep(segment: Any) -> bytes:
@@ -79,26 +77,6 @@ ACTS: dict[str, tuple[Callable[[Any, str], None], bool]] = {
 }
 
 
-def dies_in(act: Callable[[Any, str], None], cls: Any, name: str, n: int) -> bool:
-    """Run it in a child that dies at its n-th point; False when the child outlived it."""
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            _binding.lib.mps_crash_arm(n)
-            act(cls, name)
-            _binding.lib.mps_crash_arm(0)
-            status = 0
-        finally:
-            sys.stderr.flush()
-            os._exit(status)
-    _, how = os.waitpid(pid, 0)
-    if os.WIFSIGNALED(how) and os.WTERMSIG(how) == signal.SIGKILL:
-        return True
-    assert os.waitstatus_to_exitcode(how) == 0, f"it failed by itself: {how}"
-    return False
-
-
 def get_in(cls: Any, name: str, sent: bytes | None) -> None:
     """What the next one does: all is there, sound, at once."""
     begin = time.monotonic()
@@ -141,7 +119,7 @@ def main() -> None:
                 sent = keep(segment)
                 segment.close()
                 gc.collect()
-            died = dies_in(act, cls, name, n)
+            died = dies_in(n, act, cls, name)
             get_in(cls, name, sent)
             if not died:
                 break
