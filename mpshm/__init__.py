@@ -12,7 +12,6 @@ from multiprocessing import (
     AuthenticationError,
     BufferTooShort,
     Pipe,
-    Pool,
     Process,
     ProcessError,
     TimeoutError,
@@ -77,6 +76,7 @@ from .xsi import XSISharedMemory, xsi_key
 
 Array = context.default.Array
 Manager = context.default.Manager
+Pool = context.default.Pool
 RawArray = context.default.RawArray
 RawValue = context.default.RawValue
 Value = context.default.Value
@@ -192,7 +192,7 @@ _MODULES = frozenset(
 _OWN_MODULES = frozenset({"shared_memory", "sharedctypes"})
 
 # What brings ctypes or NumPy in -> the module that has it; loaded when asked for.
-_LATER = {"OffsetPtr": "offsets", "SharedArray": "ndarrays"}
+_LATER = {"OffsetPtr": "offsets", "SharedArray": "ndarrays", "share_arrays": "transfer"}
 
 
 def __getattr__(name: str) -> object:

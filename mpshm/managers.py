@@ -532,6 +532,8 @@ class SyncManager(BaseManager):
         initializer: Callable[..., object] | None = None,
         initargs: Iterable[Any] = (),
         maxtasksperchild: int | None = None,
+        *,
+        share_arrays: bool = False,
     ) -> PoolProxy:
         """A pool of processes, started from this one; as the context's.
 
@@ -542,7 +544,9 @@ class SyncManager(BaseManager):
 
         context = self._ctx or get_context()
         try:
-            made = PoolProxy(context.get_start_method(), processes, initializer, tuple(initargs), maxtasksperchild)
+            made = PoolProxy(
+                context.get_start_method(), processes, initializer, tuple(initargs), maxtasksperchild, share_arrays
+            )
         except (TypeError, ValueError) as error:
             raise type("PoolError", (type(proxies.refused("")), type(error)), {})(*error.args) from None
         self._pools.add(made)
