@@ -25,7 +25,6 @@ from collections import deque
 from collections.abc import Callable
 from importlib import import_module
 from multiprocessing import connection, parent_process, process, util
-from multiprocessing.context import get_spawning_popen
 from multiprocessing.reduction import ForkingPickler
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -57,51 +56,66 @@ _SENDING = frozenset(
 )
 _INHERITED = "mpshm.transfer"  # where a process keeps what those that it starts are to know
 
-_current: ArraySharing | None = None
-_before: dict[type, _Reducer | None] = {}  # types whose reducer is ours now -> the one that was there
+_replaced: dict[type, _Reducer | None] = {}  # types whose reducer is ours now -> the one that was there
 
-# Queues of tasks of this process's pools and executors -> what went into them last.
+# What tasks of this process's pools and executors go into -> what went in there last.
 _tasks: WeakKeyDictionary[object, deque[tuple[Segment, _Way]]] = WeakKeyDictionary()
 
 
-class ArraySharing:
-    """How this process and those that it starts send arrays to each other. Made by `share_arrays`.
+class _Setting:
+    """Whether and how arrays go by reference."""
 
-    As a context manager it ends, at the end of the `with` statement, what the call began.
-    """
+    __slots__ = ("keep", "on", "segment", "threshold")
 
-    __slots__ = ("_before", "_keep", "_segment", "threshold")
-
-    threshold: int  #: Bytes from which on an array goes by reference.
-
-    def __init__(self, threshold: int, segment: Segment | None, keep: int, before: ArraySharing | None) -> None:
+    def __init__(self, on: bool, threshold: int = _THRESHOLD, segment: Segment | None = None, keep: int = 0) -> None:
+        self.on = on
         self.threshold = threshold
-        self._segment = segment
-        self._keep = keep
-        self._before = before
+        self.segment = segment
+        self.keep = keep
         if segment is not None and keep:
             _binding.keep(segment._address, keep)
 
+
+_OFF = _Setting(False)
+_current = _OFF
+
+
+class ArraySharing:
+    """What `share_arrays` has set. As a context manager it puts things back at the end of the `with` statement."""
+
+    __slots__ = ("_now", "_then")
+
+    def __init__(self, now: _Setting, then: _Setting) -> None:
+        self._now = now
+        self._then = then
+
+    @property
+    def on(self) -> bool:
+        """Whether arrays go by reference."""
+        return self._now.on
+
+    @property
+    def threshold(self) -> int:
+        """Bytes from which on they do."""
+        return self._now.threshold
+
     @property
     def segment(self) -> Segment | None:
-        """What the arrays go through. None: this process is a worker that has not yet heard of any."""
-        return self._segment
+        """What they go through. None: it is off, or this is a worker that has not yet heard of any."""
+        return self._now.segment
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        if _current is self:
-            _set(self._before)
+        if _current is self._now:
+            _set(self._then)
 
     def __repr__(self) -> str:
-        state = "off" if _current is not self else f"from {self.threshold} bytes on"
-        return f"<mpshm.ArraySharing, {state}>"
+        return f"<mpshm.ArraySharing, {f'from {self.threshold} bytes on' if self.on else 'off'}>"
 
 
-def share_arrays(
-    on: bool = True, *, threshold: int = _THRESHOLD, segment: Segment | None = None
-) -> ArraySharing | None:
+def share_arrays(on: bool = True, *, threshold: int = _THRESHOLD, segment: Segment | None = None) -> ArraySharing:
     """Let large arrays go to other processes through shared memory, or through pipes again.
 
     It holds for NumPy's arrays wherever multiprocessing sends one by itself: arguments and results of a `Pool` or a
@@ -114,28 +128,30 @@ def share_arrays(
     which on an array goes by reference. `segment`, the memory to use (an AnonymousSegment with the `max_size` that it
     may take, for example); None: one that takes up to a quarter of the machine's memory, or the one that is in use.
     What finds no room in it goes through the pipe.
-    Returns: an ArraySharing, which is also a context manager; None when it was switched off.
+    Returns: an ArraySharing, which is also a context manager.
     Raises: ImportError without NumPy; ValueError for a negative threshold, or a segment in private memory or open for
     reading only; TypeError for what is none.
     Source: `multiprocessing.reduction.ForkingPickler.register`.
     """
-    if not on:
-        _set(None)
-        return None
     if threshold < 0:
         raise ValueError(f"threshold must not be negative: {threshold}")
-    keep = 0
+    before = _current
+    _set(_setting(threshold, segment) if on else _OFF)
+    return ArraySharing(_current, before)
+
+
+def _setting(threshold: int, segment: Segment | None) -> _Setting:
+    """What is to be from now on."""
     if segment is not None:
         _check(segment)
-    elif _current is not None:
-        segment, keep = _current.segment, _current._keep
-    elif parent_process() is None:
-        limit = _binding.memory_limit() // _SHARE_OF_MEMORY
-        segment, keep = AnonymousSegment(max_size=limit), limit // _KEPT
-    # (Else it is a worker whose parent shares nothing, so far: what a worker's own segment held might go with it.)
-    made = ArraySharing(threshold, segment, keep, _current)
-    _set(made)
-    return made
+        return _Setting(True, threshold, segment)
+    if _current.on:
+        return _Setting(True, threshold, _current.segment, _current.keep)
+    if parent_process() is not None:
+        # A worker whose parent shares nothing so far: what a segment of the worker's own held might go with it.
+        return _Setting(True, threshold)
+    limit = _binding.memory_limit() // _SHARE_OF_MEMORY
+    return _Setting(True, threshold, AnonymousSegment(max_size=limit), limit // _KEPT)
 
 
 def _check(segment: Segment) -> None:
@@ -146,23 +162,23 @@ def _check(segment: Segment) -> None:
         raise ValueError(f"other processes cannot get at what is put into {segment!r}")
 
 
-def _set(sharing: ArraySharing | None) -> None:
+def _set(setting: _Setting) -> None:
     """Begin, change or end it, for this process and for what it starts from now on."""
     global _current
-    if sharing is not None:
+    if setting.on:
         _register()
-    _current = sharing
+    _current = setting
     inherited = process.current_process()._config  # type: ignore[attr-defined] # all of which descendants get
-    if sharing is not None:
-        inherited[_INHERITED] = _Inherited(sharing)
+    if setting.on:
+        inherited[_INHERITED] = _Inherited(setting)
         return
     inherited.pop(_INHERITED, None)
-    for kind, reducer in _before.items():
+    for kind, reducer in _replaced.items():
         if reducer is None:
             ForkingPickler._extra_reducers.pop(kind, None)  # type: ignore[attr-defined]
         else:
             ForkingPickler.register(kind, reducer)
-    _before.clear()
+    _replaced.clear()
 
 
 def _register() -> None:
@@ -178,8 +194,8 @@ def _register() -> None:
         if kind is not None:
             reducers[kind] = _reduce_arrow
     for kind, reducer in reducers.items():
-        if kind not in _before:
-            _before[kind] = ForkingPickler._extra_reducers.get(kind)  # type: ignore[attr-defined]
+        if kind not in _replaced:
+            _replaced[kind] = ForkingPickler._extra_reducers.get(kind)  # type: ignore[attr-defined]
             ForkingPickler.register(kind, reducer)
 
 
@@ -189,25 +205,23 @@ def _register() -> None:
 class _Inherited:
     """Goes with the process object to a process that is started afresh; a forked one has everything already."""
 
-    def __init__(self, sharing: ArraySharing) -> None:
-        self._sharing = sharing
+    def __init__(self, setting: _Setting) -> None:
+        self._setting = setting
 
     def __reduce__(self) -> tuple[object, ...]:
-        if get_spawning_popen() is None:
-            raise TypeError("what a process inherits can be pickled only for one that is being started")
-        segment = self._sharing.segment
+        segment = self._setting.segment
         usable = segment is not None and not segment.closed
-        return _inherit, (self._sharing.threshold, segment if usable else None, self._sharing._keep)
+        return _inherit, (self._setting.threshold, segment if usable else None, self._setting.keep)
 
 
 def _inherit(threshold: int, segment: Segment | None, keep: int) -> _Inherited:
     """The first that such a process does."""
-    sharing = ArraySharing(threshold, segment, keep, None)
+    setting = _Setting(True, threshold, segment, keep)
     try:
-        _set(sharing)
+        _set(setting)
     except ImportError as error:
         util.info("arrays are not shared: %s", error)
-    return _Inherited(sharing)
+    return _Inherited(setting)
 
 
 # ---- sending ----
@@ -225,27 +239,27 @@ def _reduce_arrow(buffer: Any) -> tuple[Any, ...]:
 
 def _as_ever(obj: Any) -> Any:
     """How an object is pickled without us; by a protocol that every pickler takes."""
-    before = _before.get(type(obj))
+    before = _replaced.get(type(obj))
     return before(obj) if before is not None else obj.__reduce_ex__(4)
 
 
 def _send(obj: Any, nbytes: int) -> _Way | None:
     """Put a copy of an object's bytes into the transfer segment: how to get at them, or None if they go as ever."""
-    sharing = _current
-    if sharing is None or nbytes < max(sharing.threshold, 1) or sharing.segment is None:
+    setting = _current
+    if nbytes < max(setting.threshold, 1) or setting.segment is None:
         return None
     sender = _sender()
     if sender is None:
         return None
     try:
-        buffer = _types.Buffer._of(sharing.segment, obj)
+        buffer = _types.Buffer._of(setting.segment, obj)
         if buffer is None:  # of Python objects
             return None
         way = reduce_handle(buffer)
     except Exception as error:  # no room in there, for example: that is no reason to fail
         util.info("%d bytes go through a pipe: %s", nbytes, error)
         return None
-    _remember(sender, sharing.segment, way)
+    _remember(sender, setting.segment, way)
     return way
 
 
@@ -276,13 +290,13 @@ def _stays_here(sent_through: object) -> bool:
 # ---- what nobody received ----
 
 
-def _queue_of_tasks(sender: FrameType) -> object:
-    """The queue of a pool's or an executor's tasks that a frame puts one into, or None if it is another's. It lives as
-    long as there are workers that may take something out of it."""
-    name, caller = sender.f_code.co_name, sender.f_back
-    if name == "put" and caller is not None and caller.f_code.co_name == "_handle_tasks":
+def _way_to_workers(sender: FrameType) -> object:
+    """What a pool's or an executor's task is being put into, or None if it is something else: it lives as long as there
+    are workers that may take anything out."""
+    caller = sender.f_back
+    if caller is not None and caller.f_code.co_name == "_handle_tasks":
         return sender.f_locals.get("self") if caller.f_globals.get("__name__") == "multiprocessing.pool" else None
-    if name == "_feed":
+    if sender.f_code.co_name == "_feed":
         owner = getattr(sender.f_locals.get("onerror"), "__self__", None)
         return owner if type(owner).__module__ == "concurrent.futures.process" else None
     return None
@@ -290,13 +304,13 @@ def _queue_of_tasks(sender: FrameType) -> object:
 
 def _remember(sender: FrameType, segment: Segment, way: _Way) -> None:
     """Keep in mind what went to a pool's or an executor's workers."""
-    queue = _queue_of_tasks(sender)
-    if queue is None:
+    to = _way_to_workers(sender)
+    if to is None:
         return
-    ways = _tasks.get(queue)
+    ways = _tasks.get(to)
     if ways is None:
-        ways = _tasks[queue] = deque(maxlen=_REMEMBERED)
-        finalize(queue, _take_back, ways, os.getpid()).atexit = False
+        ways = _tasks[to] = deque(maxlen=_REMEMBERED)
+        finalize(to, _take_back, ways, os.getpid()).atexit = False
     ways.append((segment, way))
 
 
@@ -317,9 +331,9 @@ def _take_back(ways: deque[tuple[Segment, _Way]], sender: int) -> None:
 def _receive(rebuild: Callable[..., _types.Buffer], where: _Way) -> _types.Buffer:
     """The bytes behind a handle; a worker that did not know goes on to use their segment."""
     buffer = rebuild(*where)
-    sharing = _current
-    if sharing is not None and sharing._segment is None:
-        sharing._segment = buffer._segment
+    setting = _current
+    if setting.on and setting.segment is None:
+        setting.segment = buffer._segment
     return buffer
 
 
