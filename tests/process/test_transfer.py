@@ -58,7 +58,7 @@ def test_pool(ctx: Any, segment: Any) -> None:
         assert all(map(workers.is_shared, results))
         parcel = pool.apply(workers.pack, (7,))
         assert all(map(workers.is_shared, (parcel.array, *parcel.more["twice"])))
-        with pytest.raises(workers.Refusal) as refused:
+        with pytest.raises(workers.RefusalError) as refused:
             pool.apply(workers.refuse, (sent[0],))
         assert refused.value.args[0]
         assert np.array_equal(refused.value.args[1], sent[0])

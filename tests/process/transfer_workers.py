@@ -19,7 +19,7 @@ class Parcel:
     more: dict = field(default_factory=dict)
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """Carries what was refused."""
 
 
@@ -47,7 +47,7 @@ def pack(number):
 
 
 def refuse(array):
-    raise Refusal(is_shared(array), array)
+    raise RefusalError(is_shared(array), array)
 
 
 def wait(array, seconds=0.05):
