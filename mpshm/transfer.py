@@ -9,7 +9,8 @@ that worked before:
   pipe or a pair of sockets between processes of one family goes by reference; what a program pickles for itself does
   not, nor what goes through a socket with an address: nobody knows who is at its other end.
 - The segment is one for a whole family of processes, made by the process that began, and attached to by the workers
-  when they start: an array that a worker has sent outlives the worker.
+  when they start: an array that a worker has sent outlives the worker. A worker that begins by itself sends by
+  reference to workers of its own only, until it has received something so and goes on to use that segment.
 
 What is sent and never received keeps its memory. A pool or executor that has ended receives no more: what its tasks had
 with them is taken back then.
@@ -51,9 +52,8 @@ _Way = tuple[Any, ...]  # a function that rebuilds a handle, and its arguments
 
 # Through which a pickle is made, and which then send it, once.
 _PICKLING = frozenset({__name__, "multiprocessing.reduction", "pickle"})
-_SENDING = frozenset(
-    {"multiprocessing.popen_forkserver", "multiprocessing.popen_spawn_posix", "multiprocessing.queues"}
-)
+_STARTING = frozenset({"multiprocessing.popen_forkserver", "multiprocessing.popen_spawn_posix"})
+_SENDING = _STARTING | {"multiprocessing.queues"}
 _INHERITED = "mpshm.transfer"  # where a process keeps what those that it starts are to know
 
 _replaced: dict[type, _Reducer | None] = {}  # types whose reducer is ours now -> the one that was there
@@ -65,10 +65,13 @@ _tasks: WeakKeyDictionary[object, deque[tuple[Segment, _Way]]] = WeakKeyDictiona
 class _Setting:
     """Whether and how arrays go by reference."""
 
-    __slots__ = ("keep", "on", "segment", "threshold")
+    __slots__ = ("keep", "maker", "on", "segment", "threshold")
 
-    def __init__(self, on: bool, threshold: int = _THRESHOLD, segment: Segment | None = None, keep: int = 0) -> None:
+    def __init__(
+        self, on: bool, threshold: int = _THRESHOLD, segment: Segment | None = None, keep: int = 0, maker: int = 0
+    ) -> None:
         self.on = on
+        self.maker = maker  # a process that may end before those that it sends to: they might not find the segment then
         self.threshold = threshold
         self.segment = segment
         self.keep = keep
@@ -101,15 +104,14 @@ class ArraySharing:
 
     @property
     def segment(self) -> Segment | None:
-        """What they go through. None: it is off, or this is a worker that has not yet heard of any."""
+        """What they go through. None: it is off."""
         return self._now.segment
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        if _current is self._now:
-            _set(self._then)
+        _set(self._then)
 
     def __repr__(self) -> str:
         return f"<mpshm.ArraySharing, {f'from {self.threshold} bytes on' if self.on else 'off'}>"
@@ -147,11 +149,9 @@ def _setting(threshold: int, segment: Segment | None) -> _Setting:
         return _Setting(True, threshold, segment)
     if _current.on:
         return _Setting(True, threshold, _current.segment, _current.keep)
-    if parent_process() is not None:
-        # A worker whose parent shares nothing so far: what a segment of the worker's own held might go with it.
-        return _Setting(True, threshold)
     limit = _binding.memory_limit() // _SHARE_OF_MEMORY
-    return _Setting(True, threshold, AnonymousSegment(max_size=limit), limit // _KEPT)
+    maker = 0 if parent_process() is None else os.getpid()
+    return _Setting(True, threshold, AnonymousSegment(max_size=limit), limit // _KEPT, maker)
 
 
 def _check(segment: Segment) -> None:
@@ -251,6 +251,9 @@ def _send(obj: Any, nbytes: int) -> _Way | None:
     sender = _sender()
     if sender is None:
         return None
+    to = _way_to_workers(sender)
+    if to is None and setting.maker == os.getpid() and sender.f_globals.get("__name__") not in _STARTING:
+        return None
     try:
         buffer = _types.Buffer._of(setting.segment, obj)
         if buffer is None:  # of Python objects
@@ -259,7 +262,8 @@ def _send(obj: Any, nbytes: int) -> _Way | None:
     except Exception as error:  # no room in there, for example: that is no reason to fail
         util.info("%d bytes go through a pipe: %s", nbytes, error)
         return None
-    _remember(sender, setting.segment, way)
+    if to is not None:
+        _remember(to, setting.segment, way)
     return way
 
 
@@ -302,11 +306,8 @@ def _way_to_workers(sender: FrameType) -> object:
     return None
 
 
-def _remember(sender: FrameType, segment: Segment, way: _Way) -> None:
+def _remember(to: object, segment: Segment, way: _Way) -> None:
     """Keep in mind what went to a pool's or an executor's workers."""
-    to = _way_to_workers(sender)
-    if to is None:
-        return
     ways = _tasks.get(to)
     if ways is None:
         ways = _tasks[to] = deque(maxlen=_REMEMBERED)
@@ -329,11 +330,11 @@ def _take_back(ways: deque[tuple[Segment, _Way]], sender: int) -> None:
 
 
 def _receive(rebuild: Callable[..., _types.Buffer], where: _Way) -> _types.Buffer:
-    """The bytes behind a handle; a worker that did not know goes on to use their segment."""
+    """The bytes behind a handle. A worker that began by itself goes on to use the segment of those who send to it."""
     buffer = rebuild(*where)
     setting = _current
-    if setting.on and setting.segment is None:
-        setting.segment = buffer._segment
+    if setting.maker == os.getpid() and setting.segment is not buffer._segment:
+        setting.segment, setting.maker = buffer._segment, 0
     return buffer
 
 

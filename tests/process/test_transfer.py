@@ -154,14 +154,27 @@ def test_parent_that_does_not_share() -> None:
     """A worker whose initializer is share_arrays sends results as ever, until an array came to it by reference."""
     ctx = mpshm.get_context("fork")
     with ctx.Pool(1, mpshm.share_arrays) as pool:
-        assert pool.apply(workers.is_told) == (True, False)
         assert not workers.is_shared(pool.apply(workers.made, (3,)))
         with mpshm.share_arrays():
             shared, array = pool.apply(workers.change, (workers.made(1),))
             assert shared
             assert workers.is_shared(array)
-            assert pool.apply(workers.is_told) == (True, True)
         assert workers.is_shared(pool.apply(workers.made, (3,)))
+
+
+def test_a_process_with_a_pool_of_its_own() -> None:
+    """One whose parent does not share shares with its own workers; what it sends to the parent holds its bytes."""
+    ctx = multiprocessing.get_context("fork")
+    queue = ctx.Queue()
+    process = ctx.Process(target=workers.ask, args=(1, queue))
+    process.start()
+    down, up, array = queue.get(timeout=LIMIT_S)
+    process.join(LIMIT_S)
+    assert (down, up) == (True, True)
+    assert array[7] == 2
+    assert not workers.is_shared(array)
+    queue.close()
+    queue.join_thread()
 
 
 @pytest.mark.parametrize("make", [mpshm.Pool, mpshm.get_context("spawn").Pool])
@@ -169,7 +182,6 @@ def test_our_pools(make: Any) -> None:
     """`share_arrays=True` says the same as the function called before."""
     with mpshm.share_arrays(False), make(1, share_arrays=True) as pool:
         assert workers.is_shared(pool.apply(workers.made, (3,)))
-        assert pool.apply(workers.is_told) == (True, True)
 
 
 def test_pool_of_a_manager() -> None:
