@@ -12,7 +12,6 @@ from multiprocessing import (
     AuthenticationError,
     BufferTooShort,
     Pipe,
-    Pool,
     Process,
     ProcessError,
     TimeoutError,
@@ -81,9 +80,11 @@ if TYPE_CHECKING:
     from .ndarrays import asarray as asarray
     from .ndarrays import ndarray as ndarray
     from .offsets import OffsetPtr as OffsetPtr
+    from .transfer import share_arrays as share_arrays
 
 Array = context.default.Array
 Manager = context.default.Manager
+Pool = context.default.Pool
 RawArray = context.default.RawArray
 RawValue = context.default.RawValue
 Value = context.default.Value
@@ -199,7 +200,13 @@ _MODULES = frozenset(
 _OWN_MODULES = frozenset({"shared_memory", "sharedctypes"})
 
 # What brings ctypes or NumPy in -> the module that has it; loaded when asked for.
-_LATER = {"OffsetPtr": "offsets", "SharedArray": "ndarrays", "asarray": "ndarrays", "ndarray": "ndarrays"}
+_LATER = {
+    "OffsetPtr": "offsets",
+    "SharedArray": "ndarrays",
+    "asarray": "ndarrays",
+    "ndarray": "ndarrays",
+    "share_arrays": "transfer",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -30,6 +30,7 @@ __all__ = [
     "in_use",
     "is_closed",
     "is_sequential",
+    "keep",
     "memory_limit",
     "recover",
     "release",
@@ -187,6 +188,11 @@ def shutdown(address: int, name: str) -> None:
 def is_sequential(address: int) -> bool:
     """Whether the segment was made with sequential fit."""
     return bool(lib.mps_seg_is_sequential(_pointer(address)))
+
+
+def keep(address: int, nbytes: int) -> None:
+    """Let so many bytes lie free with their memory when this process frees some."""
+    lib.mps_seg_keep(_pointer(address), nbytes)
 
 
 def is_closed(address: int) -> bool:

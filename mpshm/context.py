@@ -55,8 +55,18 @@ class BaseContext(stdlib.BaseContext):
         initializer: Callable[..., object] | None = None,
         initargs: Iterable[Any] = (),
         maxtasksperchild: int | None = None,
+        *,
+        share_arrays: bool = False,
     ) -> Pool:
-        """A pool of processes: the stdlib's own, with its own queues. Args: as `multiprocessing.Pool`'s."""
+        """A pool of processes: the stdlib's own, with its own queues.
+
+        Args: as `multiprocessing.Pool`'s; `share_arrays`, whether to call `mpshm.share_arrays()` first, which holds for
+        all that this process sends from then on.
+        """
+        if share_arrays:
+            from . import transfer  # only here: it brings NumPy in
+
+            transfer.share_arrays()
         return self._stdlib().Pool(processes, initializer, initargs, maxtasksperchild)
 
     def _stdlib(self) -> stdlib.BaseContext:

@@ -574,6 +574,8 @@ class SyncManager(BaseManager):
         initializer: Callable[..., object] | None = None,
         initargs: Iterable[Any] = (),
         maxtasksperchild: int | None = None,
+        *,
+        share_arrays: bool = False,
     ) -> PoolProxy:
         """A pool of processes, started from this one; as the context's.
 
@@ -584,7 +586,9 @@ class SyncManager(BaseManager):
 
         context = self._ctx or get_context()
         try:
-            made = PoolProxy(context.get_start_method(), processes, initializer, tuple(initargs), maxtasksperchild)
+            made = PoolProxy(
+                context.get_start_method(), processes, initializer, tuple(initargs), maxtasksperchild, share_arrays
+            )
         except (TypeError, ValueError) as error:
             raise type("PoolError", (type(proxies.refused("")), type(error)), {})(*error.args) from None
         self._pools.add(made)

@@ -22,7 +22,7 @@ __all__ = ["PoolProxy"]
 class PoolProxy:
     """A `multiprocessing.pool.Pool` that can be pickled.
 
-    Args: as Pool's, and first the start method.
+    Args: as Pool's, and first the start method; `share_arrays` as our contexts' Pool's.
     Source: `multiprocessing.managers.PoolProxy`.
     """
 
@@ -33,12 +33,17 @@ class PoolProxy:
         initializer: Callable[..., object] | None = None,
         initargs: Iterable[Any] = (),
         maxtasksperchild: int | None = None,
+        share_arrays: bool = False,
     ) -> None:
-        self._recipe = method, processes, initializer, initargs, maxtasksperchild
+        self._recipe = method, processes, initializer, initargs, maxtasksperchild, share_arrays
         self._start()
 
     def _start(self) -> Pool:
-        method, processes, initializer, initargs, maxtasksperchild = self._recipe
+        method, processes, initializer, initargs, maxtasksperchild, share = self._recipe
+        if share:
+            from .transfer import share_arrays  # only here: it brings NumPy in
+
+            share_arrays()
         context = multiprocessing.get_context(method)
         self._pool = context.Pool(processes, initializer, initargs, maxtasksperchild)
         self._pid = os.getpid()

@@ -26,6 +26,7 @@ typedef struct {
 } mps_stats;
 int mps_seg_create_with(uint64_t size, uint64_t max_size, uint32_t allocator, mps_seg **out);
 int mps_seg_is_sequential(mps_seg *seg);
+void mps_seg_keep(mps_seg *seg, uint64_t nbytes);
 int mps_seg_attach_fd(int fd, const uint8_t *id, mps_seg **out);
 int mps_seg_open(mps_opening *o, mps_seg **out);
 int mps_seg_unlink(const char *path);

@@ -190,6 +190,11 @@ mps_status mps_seg_shutdown(mps_seg *seg)
     return MPS_OK;
 }
 
+void mps_seg_keep(mps_seg *seg, uint64_t nbytes)
+{
+    seg->keep = nbytes;
+}
+
 int mps_seg_is_sequential(mps_seg *seg)
 {
     return seg->sequential;

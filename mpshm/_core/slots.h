@@ -158,7 +158,9 @@ struct mps_seg {
     mps_off arena;   /* where blocks begin */
     mps_off max_end; /* where they end at the latest, but for journals (region.reserve) */
     bool sequential; /* a constant too: free chunks are kept by address, not by size (alloc_order.h) */
-    uint64_t seed;   /* of all hashes in this segment */
+    uint64_t
+        keep; /* bytes that may lie free with memory; 0: as many as alloc_fit.c thinks. Not a constant: this process's wish */
+    uint64_t seed; /* of all hashes in this segment */
     uint8_t id[16];
     int live_fd;                /* the open file description that holds our liveness lock; -1 for an adopted buffer */
     bool named;                 /* a path leads to the file */

@@ -212,7 +212,42 @@ int mpy_encode_buffer(mpy_handle *h, PyObject *obj, mps_enc *enc, mpy_hold *hold
     return mpy_hold_add(hold, buffer) < 0 ? -1 : 1;
 }
 
+/* What is none of NumPy's arrays, and has bytes in one piece. */
+static PyObject *store_bytes(mpy_handle *h, PyObject *obj)
+{
+    Py_buffer view;
+    if (PyObject_GetBuffer(obj, &view, PyBUF_SIMPLE) < 0) {
+        return NULL;
+    }
+    PyObject *made = mpy_buffer_of(h, view.buf, (uint64_t)view.len, NULL, 0);
+    PyBuffer_Release(&view);
+    return made;
+}
+
 /* ---- the types ---- */
+
+static PyObject *buffer_of(PyObject *cls, PyObject *const *args, Py_ssize_t n)
+{
+    mpy_state *state = mpy_state_of_type((PyTypeObject *)cls);
+    PyObject *near = mpy_count_args("_of", n, 2, 2) ? mpy_handle_blank(state, (PyTypeObject *)cls, args[0]) : NULL;
+    if (near == NULL) {
+        return NULL;
+    }
+    PyObject *made = NULL;
+    if (!mpy_is_array(state, args[1])) {
+        made = store_bytes(mpy_handle_of(near), args[1]);
+    } else if (mpy_array_store(mpy_handle_of(near), args[1], &made) == 0) {
+        made = Py_NewRef(Py_None);
+    }
+    Py_DECREF(near);
+    return made;
+}
+
+static PyObject *buffer_value(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return mpy_buffer_value(mpy_handle_of(self), false);
+}
 
 static int buffer_getbuffer(PyObject *self, Py_buffer *view, int flags)
 {
@@ -229,8 +264,25 @@ static int buffer_getbuffer(PyObject *self, Py_buffer *view, int flags)
 }
 
 PyDoc_STRVAR(buffer_doc, "Bytes in shared memory that never change: a read-only buffer.");
+PyDoc_STRVAR(of_doc, "_of($type, segment, obj, /)\n--\n\n"
+                     "A copy of an array, or of another object's bytes, in a segment; None of an array that has to be "
+                     "pickled.");
+PyDoc_STRVAR(value_doc, "_value($self, /)\n--\n\nThe array that was stored, as one of the caller's own.");
+
+static PyMethodDef buffer_methods[] = {
+    {"_of", MPY_FUNCTION(buffer_of), METH_FASTCALL | METH_CLASS, of_doc},
+    {"_value", buffer_value, METH_NOARGS, value_doc},
+    {0},
+};
 
 static PyType_Slot buffer_slots[] = {
+    {Py_tp_doc, (void *)buffer_doc},
+    {Py_tp_methods, buffer_methods},
+    {Py_bf_getbuffer, (void *)buffer_getbuffer},
+    {0},
+};
+
+static PyType_Slot blob_slots[] = {
     {Py_tp_doc, (void *)buffer_doc},
     {Py_bf_getbuffer, (void *)buffer_getbuffer},
     {0},
@@ -247,7 +299,7 @@ static PyType_Spec blob_spec = {
     .name = "mpshm._types.Blob",
     .basicsize = sizeof(mpy_handle),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-    .slots = buffer_slots,
+    .slots = blob_slots,
 };
 
 static int pages_getbuffer(PyObject *self, Py_buffer *view, int flags)

@@ -162,10 +162,17 @@ PyObject *mpy_handle_make_by(mpy_state *state, PyTypeObject *cls, PyObject *segm
     return seg == NULL ? NULL : make_in(state, cls, seg, segment, make, what);
 }
 
+PyObject *mpy_handle_blank(mpy_state *state, PyTypeObject *cls, PyObject *segment)
+{
+    mps_seg *seg = mpy_seg_of(state, segment);
+    return seg == NULL ? NULL : (PyObject *)handle_alloc(state, cls, seg, segment);
+}
+
 PyObject *mpy_handle_make_near(mpy_handle *near, PyTypeObject *cls, mpy_maker *make, void *what)
 {
     return make_in(near->state, cls, near->seg, near->segment == NULL ? Py_None : near->segment, make, what);
 }
+
 static mps_status make_empty(mps_seg *seg, void *what, mps_off *off, uint64_t *serial)
 {
     const mps_kind *kind = what;

@@ -31,6 +31,8 @@ typedef mps_status mpy_maker(mps_seg *seg, void *what, mps_off *off, uint64_t *s
 PyObject *mpy_handle_make_by(mpy_state *state, PyTypeObject *cls, PyObject *segment, mpy_maker *make, void *what);
 /* The same in the segment of a handle that is there already. */
 PyObject *mpy_handle_make_near(mpy_handle *near, PyTypeObject *cls, mpy_maker *make, void *what);
+/* A handle that refers to nothing, for what takes one to know its segment. */
+PyObject *mpy_handle_blank(mpy_state *state, PyTypeObject *cls, PyObject *segment);
 /* The core's segment behind a segment object; NULL. */
 mps_seg *mpy_seg_of(mpy_state *state, PyObject *segment);
 /* The segment of objects that are made without a manager: a new reference. */

@@ -41,7 +41,7 @@ PYTHON_FLOORS = {
     5: "regions xsi shareable_list shared_memory",
     6: (
         "containers sharing sync queues arrays sharedctypes deques sets sorted proxies singletons "
-        "vectors linked strings files"
+        "vectors linked strings files transfer"
     ),
     7: "__init__ __main__ managers context cli demo registry pools memory_manager",
 }
