@@ -558,7 +558,7 @@ static void test_memory_returns(check_rng rng)
         }
         check_walk(seg, n);
         const mps_fit *fit = mps_fit_of(seg);
-        CHECK(backed(seg) - fit->used < mps_max64(16 * MIB, fit->used / 2) + 8 * MIB);
+        CHECK(backed(seg) - fit->used < 16 * MIB + fit->used + 8 * MIB);
     }
     check_empty(seg);
     CHECK(memory_of(seg) < 20 * MIB);
