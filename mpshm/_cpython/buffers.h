@@ -53,6 +53,9 @@ PyObject *mpy_value_view(PyObject *self, PyObject *unused);
 #define MPY_NOTE_ARRAY 'A'
 #define MPY_NOTE_BYTEARRAY 'B'
 
+/* While there is such a reference to an array, nobody gets it to move its memory: its method resize() refuses, whatever it is told
+ * about references and exported buffers. */
+PyObject *mpy_array_pin(PyObject *array);
 /* 1 with *made, a Buffer, 0 when the array has to be pickled, or -1. */
 int mpy_array_store(mpy_handle *h, PyObject *array, PyObject **made);
 /* The array behind a Buffer with a copy of its note. */

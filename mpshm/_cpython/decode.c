@@ -84,6 +84,18 @@ static PyObject *wrap_refs(mpy_handle *h, const mps_off *refs, uint32_t n)
     return made;
 }
 
+/* The bytes of a Buffer, of the caller's own: a bytearray, or a memoryview of pages, which has what programs look for in one. */
+static PyObject *own_bytes(mpy_handle *buffer)
+{
+    PyObject *own = mpy_buffer_own(buffer);
+    if (own == NULL || PyByteArray_CheckExact(own)) {
+        return own;
+    }
+    PyObject *view = PyMemoryView_FromObject(own);
+    Py_DECREF(own);
+    return view;
+}
+
 /* What pickle.loads() takes for those handles: the same tuple, or one with the bytes of its Buffers. */
 static PyObject *contents(mpy_handle *h, PyObject *handles, bool view)
 {
@@ -100,7 +112,7 @@ static PyObject *contents(mpy_handle *h, PyObject *handles, bool view)
         if (!mpy_is_buffer(h->state, item)) {
             Py_INCREF(item);
         } else {
-            item = view ? mpy_buffer_view(item) : mpy_buffer_own(mpy_handle_of(item));
+            item = view ? mpy_buffer_view(item) : own_bytes(mpy_handle_of(item));
         }
         if (item == NULL) {
             Py_CLEAR(made);

@@ -26,6 +26,7 @@ enum { C_CONTIGUOUS = 1, F_CONTIGUOUS = 2 };
 
 #define MAX_NDIM 64
 #define MAX_DTYPES 256 /* remembered by their text */
+#define MAX_TEXT 32768 /* bytes of a dtype's text: of more the array is pickled, since a note is not made for that */
 
 typedef struct note_head {
     uint8_t kind;
@@ -137,7 +138,7 @@ static PyObject *dtype_of_text(mpy_state *state, const uint8_t *data, uint32_t n
 static PyObject *new_array(mpy_state *state, PyObject *shape, PyObject *dtype, PyObject *memory, char order)
 {
     PyObject *text = order == 'F' ? state->str_f : state->str_c;
-    if (memory == NULL) {
+    if (memory == NULL) { /* (and items: empty() gives items of no bytes some) */
         PyObject *args[] = {shape, dtype, text};
         return PyObject_Vectorcall(state->numpy[MPY_NUMPY_EMPTY], args, 3, NULL);
     }
@@ -222,18 +223,24 @@ static PyObject *store(mpy_handle *h, PyObject *array, PyObject *dtype, PyObject
     return made;
 }
 
+PyObject *mpy_array_pin(PyObject *array)
+{
+    return PyWeakref_NewRef(array, NULL);
+}
+
 int mpy_array_store(mpy_handle *h, PyObject *array, PyObject **made)
 {
     mpy_state *state = h->state;
     PyObject *dtype = get_numpy(state) < 0 ? NULL : PyObject_GetAttr(array, state->str_dtype);
     PyObject *text = dtype == NULL ? NULL : text_of_dtype(state, dtype);
     int stored = text == NULL ? -1 : 0;
-    if (text != NULL && PyBytes_CheckExact(text)) {
-        PyObject *capsule = NULL;
-        const array_interface *info = interface_of(state, array, &capsule);
+    if (text != NULL && PyBytes_CheckExact(text) && PyBytes_GET_SIZE(text) <= MAX_TEXT) {
+        PyObject *capsule = NULL, *pin = mpy_array_pin(array);
+        const array_interface *info = pin == NULL ? NULL : interface_of(state, array, &capsule);
         *made = info == NULL ? NULL : store(h, array, dtype, text, info);
         stored = *made == NULL ? -1 : 1;
         Py_XDECREF(capsule);
+        Py_XDECREF(pin);
     }
     Py_XDECREF(text);
     Py_XDECREF(dtype);
@@ -245,7 +252,7 @@ int mpy_array_store(mpy_handle *h, PyObject *array, PyObject **made)
 /* An array of its own with all bytes of the buffer, whose length was compared with what the note says. */
 static PyObject *copied(mpy_handle *h, PyObject *shape, PyObject *dtype, char order, uint64_t nbytes)
 {
-    PyObject *made = new_array(h->state, shape, dtype, NULL, order);
+    PyObject *made = new_array(h->state, shape, dtype, nbytes == 0 ? Py_None : NULL, order);
     if (made == NULL || nbytes == 0) {
         return made;
     }
