@@ -7,6 +7,7 @@
 /* Pages of this process's own, with the bytes of a buffer that has to stay as long as they do. */
 typedef struct pages {
     PyObject_HEAD PyObject *source;
+    mpy_state *state;
     void *base;
     uint64_t length;
     Py_ssize_t nbytes;
@@ -86,6 +87,16 @@ static bool still_there(mpy_handle *h)
     return st == MPS_OK;
 }
 
+/* As many bytes of memory as that, not cleared. (Without memory PyByteArray_FromStringAndSize frees what it has not made.) */
+static PyObject *blank(uint64_t nbytes)
+{
+    PyObject *made = PyByteArray_FromStringAndSize(NULL, 0);
+    if (made != NULL && PyByteArray_Resize(made, (Py_ssize_t)nbytes) < 0) {
+        Py_CLEAR(made);
+    }
+    return made;
+}
+
 PyObject *mpy_buffer_own(mpy_handle *h)
 {
     const uint8_t *data = NULL;
@@ -95,7 +106,8 @@ PyObject *mpy_buffer_own(mpy_handle *h)
         return mpy_buffer_fail(h, st);
     }
     uint64_t length = 0;
-    void *base = nbytes < MPS_BUFFER_LARGE ? NULL : mps_buffer_map(h->seg, h->off, &length);
+    bool map = nbytes >= MPS_BUFFER_LARGE && h->state->n_pages < MPY_PAGES_MAX;
+    void *base = map ? mps_buffer_map(h->seg, h->off, &length) : NULL;
     if (base != NULL) {
         PyTypeObject *type = h->state->pages_type;
         pages *p = (pages *)type->tp_alloc(type, 0);
@@ -104,12 +116,14 @@ PyObject *mpy_buffer_own(mpy_handle *h)
             return NULL;
         }
         p->source = Py_NewRef((PyObject *)h);
+        p->state = h->state;
+        p->state->n_pages++;
         p->base = base;
         p->length = length;
         p->nbytes = (Py_ssize_t)nbytes;
         return (PyObject *)p;
     }
-    PyObject *copy = PyByteArray_FromStringAndSize(NULL, (Py_ssize_t)nbytes);
+    PyObject *copy = blank(nbytes);
     if (copy == NULL) {
         return NULL;
     }
@@ -263,6 +277,7 @@ static void pages_dealloc(PyObject *self)
     PyTypeObject *type = Py_TYPE(self);
     if (p->base != NULL) {
         mps_os_unmap(p->base, p->length);
+        p->state->n_pages--;
     }
     Py_XDECREF(p->source);
     type->tp_free(self);

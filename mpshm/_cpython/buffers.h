@@ -18,6 +18,10 @@
 /* The shortest buffer of a pickle that is stored apart, and the shortest bytearray: below it the copy costs less than an object. */
 #define MPY_BUFFER_MIN 1024
 
+/* Arrays of this process that are mapped at a time, further ones are copied: the system allows a process 65530 mappings, and takes it any
+ * new memory when it has those. */
+#define MPY_PAGES_MAX 16384u
+
 /* A new Buffer in h's segment: *data is where its bytes go, before anybody else learns of it. */
 PyObject *mpy_buffer_new(mpy_handle *h, uint64_t nbytes, const void *note, size_t note_bytes, void **data);
 /* The same with a copy of those bytes. */

@@ -42,7 +42,10 @@ PyObject *mpy_handle_new(PyTypeObject *cls, PyObject *args, PyObject *kwds);
 /* The attribute `lock`. */
 PyObject *mpy_handle_lock(PyObject *self, void *closure);
 
-/* What to do about a status that is not MPS_OK: waits while another holds the object's lock, and looks at signals.
+/* Takes back what dead processes left; whether there were any. */
+bool mpy_recover(mpy_handle *h);
+/* What to do about a status that is not MPS_OK: waits while another holds the object's lock, looks at signals, and takes back what the
+ * dead left when there is no room.
  * true: call again; false: *st is final, MPY_RAISED if a signal's handler raised. */
 bool mpy_again(mpy_handle *h, mps_status *st);
 /* Whether to read once more what could not be read because its bytes were gone by then: from a segment that may only be read nobody
