@@ -1,7 +1,7 @@
 /* ndarray.c -- arrays of NumPy that are stored by value: their bytes, and beside them a note of what they are.
  *
  *   note:  | 'A' | order: 'C', 'F' | ndim : 8 | 0 | bytes of dtype : 32 | shape : ndim x 64 | dtype |
- *   dtype: its text, as "<f8", where that says all of it; else its pickle
+ *   dtype: its text, as "<f8", where that says all of it; else a description: dtypes.py
  *
  * What an array is made of comes through the array interface (its attribute __array_struct__), which every release of NumPy has, and
  * new arrays are made by calling numpy.ndarray and numpy.empty. dtypes are looked up once, both ways.
@@ -90,6 +90,12 @@ static const array_interface *interface_of(mpy_state *state, PyObject *array, Py
     return found;
 }
 
+/* Whether a text always means one dtype, which never changes: one with fields can be given other names of them. */
+static bool is_plain(const void *text, uint64_t nbytes)
+{
+    return nbytes > 0 && memchr("<>|=", *(const char *)text, 4) != NULL;
+}
+
 /* The text of a dtype, bytes, or None where it has none: a new reference. */
 static PyObject *text_of_dtype(mpy_state *state, PyObject *dtype)
 {
@@ -99,8 +105,8 @@ static PyObject *text_of_dtype(mpy_state *state, PyObject *dtype)
         }
     }
     PyObject *text = PyObject_CallOneArg(state->numpy[MPY_NUMPY_TEXT_OF], dtype);
-    /* (a dtype with fields can be given other names of them) */
-    if (text != NULL && PyBytes_CheckExact(text) && PyBytes_AS_STRING(text)[0] != '\x80') {
+    if (text != NULL && PyBytes_CheckExact(text) &&
+        is_plain(PyBytes_AS_STRING(text), (uint64_t)PyBytes_GET_SIZE(text))) {
         unsigned place = state->next_dtype++ % MPY_DTYPES;
         Py_XSETREF(state->dtypes[place].dtype, Py_NewRef(dtype));
         Py_XSETREF(state->dtypes[place].text, Py_NewRef(text));
@@ -122,7 +128,7 @@ static PyObject *dtype_of_text(mpy_state *state, const uint8_t *data, uint32_t n
         return dtype;
     }
     dtype = PyObject_CallOneArg(state->numpy[MPY_NUMPY_DTYPE_OF], text);
-    if (dtype != NULL && nbytes > 0 && data[0] != 0x80) {
+    if (dtype != NULL && is_plain(data, nbytes)) {
         if (PyDict_GET_SIZE(state->dtypes_by_text) >= MAX_DTYPES) {
             PyDict_Clear(state->dtypes_by_text);
         }

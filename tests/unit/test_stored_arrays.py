@@ -1,4 +1,4 @@
-"""Arrays and large buffers as values of containers: what is stored comes back, the reader's own, and view() shows it in place."""
+"""Arrays and large buffers as values: what comes back is the reader's own, and view() shows it in place."""
 
 import dataclasses
 import gc
