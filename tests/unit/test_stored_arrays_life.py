@@ -119,7 +119,7 @@ def test_code_that_works_in_place(segment):
         found.sort()
         found[::2] = 0
         found[found < -100] = 1
-        found.shape = (2, -1)
+        found = found.reshape(2, -1)
         found.fill(3)
         np.random.default_rng(0).shuffle(found)
         found.byteswap(inplace=True)
