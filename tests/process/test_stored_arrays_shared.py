@@ -1,4 +1,4 @@
-"""Stored arrays between processes: each has its own, all see what was stored, and nothing is kept of what nobody has."""
+"""Stored arrays between processes: each has its own, all see what was stored, and none keeps what nobody has."""
 
 import gc
 
