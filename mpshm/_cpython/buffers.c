@@ -304,10 +304,10 @@ static PyType_Spec pages_spec = {
 
 int mpy_buffer_ready(PyObject *module, mpy_state *state)
 {
-    PyTypeObject *buffer = mpy_type_add(module, &buffer_spec, state->handle_type, true);
+    PyTypeObject *buffer = mpy_type_add(module, &buffer_spec, state->handle_type, false);
     state->base[mpy_kind_index(MPS_KIND_BUFFER)] = buffer;
-    PyTypeObject *blob = buffer == NULL ? NULL : mpy_type_add(module, &blob_spec, state->handle_type, true);
+    PyTypeObject *blob = buffer == NULL ? NULL : mpy_type_add(module, &blob_spec, state->handle_type, false);
     state->base[mpy_kind_index(MPS_KIND_BLOB)] = blob;
-    state->pages_type = blob == NULL ? NULL : mpy_type_add(module, &pages_spec, NULL, true);
+    state->pages_type = blob == NULL ? NULL : mpy_type_add(module, &pages_spec, NULL, false);
     return state->pages_type == NULL ? -1 : 0;
 }

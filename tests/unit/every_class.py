@@ -73,6 +73,19 @@ MAKE = {
 # What is looked at by way of another object: made of it here.
 INNER = {"Cursor": lambda made: made.begin(), "ObjectLock": lambda made: made.lock}
 
+
+def look_at(*place):
+    """Text has no view, and says so; a view of bytes would be those."""
+
+    def act(obj):
+        try:
+            return bytes(obj.view(*place))
+        except TypeError as error:
+            return str(error)
+
+    return act
+
+
 _SETS = {
     "__and__": ({1, 7},),
     "__rand__": ({1, 7},),
@@ -191,11 +204,11 @@ _TEXT = {
 
 # What each method that only looks is called with.
 READS = {
-    "Dict": _DICTS,
-    "List": _SEQUENCES,
+    "Dict": {**_DICTS, "view": look_at(1)},
+    "List": {**_SEQUENCES, "view": look_at(2)},
     "Set": _SETS,
-    "Deque": {**_SEQUENCES, "maxlen": LOOK, "__add__": (deque([1]),), "__radd__": (deque([1]),)},
-    "Map": {**_DICTS, **_SORTED, "peekitem": (1,)},
+    "Deque": {**_SEQUENCES, "view": look_at(2), "maxlen": LOOK, "__add__": (deque([1]),), "__radd__": (deque([1]),)},
+    "Map": {**_DICTS, **_SORTED, "peekitem": (1,), "view": look_at(1)},
     "MultiMap": {
         **{name: _DICTS[name] for name in ("__contains__", "__iter__", "__len__", "__reversed__", "copy", "get")},
         **{name: _DICTS[name] for name in ("items", "keys", "values", "lock")},
@@ -205,6 +218,7 @@ READS = {
         "equal_range": (1,),
         "getall": (1,),
         "peekitem": (1,),
+        "view": look_at(1),
     },
     "SortedSet": {**_SETS, **_SORTED, "__getitem__": (1,), "count": (1,)},
     "Vector": {
@@ -244,7 +258,7 @@ READS = {
         "is_bytes": LOOK,
         "open": ("r",),
     },
-    "Value": {"get": (), "value": LOOK, "lock": LOOK},
+    "Value": {"get": (), "value": LOOK, "lock": LOOK, "view": look_at()},
     "Namespace": {"lock": LOOK, "x": LOOK},
     "Array": {
         **{name: _SEQUENCES[name] for name in ("__contains__", "__iter__", "__reversed__", "__len__", "__getitem__")},
