@@ -103,6 +103,16 @@ bool mpy_read_again(const mpy_handle *h, unsigned *tries)
     return true;
 }
 
+PyObject *mpy_read_whole(mpy_handle *h, mpy_read *read, const void *what)
+{
+    unsigned tries = 0;
+    PyObject *made = NULL;
+    do {
+        made = read(h, what);
+    } while (mps_unlikely(made == NULL) && mpy_read_again(h, &tries));
+    return made;
+}
+
 /* ---- making ---- */
 
 mps_seg *mpy_seg_of(mpy_state *state, PyObject *segment)

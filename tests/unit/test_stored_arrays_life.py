@@ -491,7 +491,9 @@ def test_a_reader_beside_a_writer(unique_name):
         sizes = (10, 700, 9_000, 40_000)
         d["k"], d["n"] = np.zeros(10), [np.zeros(2000)]
         items.append(d["k"])
-        stop = threading.Event()
+        q, m = writer.construct(mpshm.Deque, "q"), writer.construct(mpshm.Map, "m")
+        q.append(d["k"])
+        m[1] = d["k"]
         ready, steady = os.pipe()
 
         def write():
@@ -499,26 +501,36 @@ def test_a_reader_beside_a_writer(unique_name):
             for i in itertools.count(1):
                 n = sizes[i % 4]
                 d["k"], d["n"], d["b"] = np.full(n, i), [np.full(n, i), i], bytearray([i % 256]) * n
-                items[0] = np.full(n, float(i))
+                items[0] = q[0] = m[1] = np.full(n, float(i))
 
         pid = child(write, wait=False)
         try:
             assert os.read(ready, 1) == b"x"
             reader = ManagedSharedMemory(name, "r")
-            seen, listed = reader["d"], reader["l"]
+            seen, listed, queued, ordered = reader["d"], reader["l"], reader["q"], reader["m"]
             kept = []
-            for i in range(400):
+            for i in range(200):
                 for found in (seen["k"], seen.view("k"), seen["n"][0], listed[0], listed.view(0)):
                     assert found.size in (*sizes, 2000) and (found == found[0]).all()
                 for found in (seen.get("b", b"x"), seen.view("b") if "b" in seen else b"x"):
                     assert bytes(found[:1]) * len(found) == found
+                for found in (
+                    *listed,
+                    *listed[:],
+                    *queued,
+                    *reversed(queued),
+                    *ordered.values(),
+                    ordered.peekitem()[1],
+                ):
+                    assert (found == found[0]).all()
+                for found in (dict(seen.items()), seen.copy(), dict(ordered.items())):
+                    assert len(found) == len(seen) or 1 in found or len(found) == 2
                 if i % 100 == 0:
                     kept.append((seen["k"], seen.view("k")))
             before = [(a.tobytes(), b.tobytes()) for a, b in kept]
             seen["k"][:] = 5
             assert [(a.tobytes(), b.tobytes()) for a, b in kept] == before
         finally:
-            stop.set()
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
         assert writer.check() is None
