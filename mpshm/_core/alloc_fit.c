@@ -379,8 +379,8 @@ void mps_fit_settle(mps_tx *tx, const mps_freed *freed)
     bool over = mps_unlikely(mps_load64(&fit->end) > seg->max_end) && used + backed > seg->max_end - seg->arena;
     uint64_t keep = mps_max64(KEEP_MIN, mps_min64((seg->max_end - seg->arena) / 8, KEEP_MAX));
     piece f;
-    if (mps_likely(!over && backed <= keep + used) || !read_free(seg, freed->chunk, &f) ||
-        f.size <= MPS_FIT_SMALL || f.size - hole_size(&f) < (over ? PUNCH_OVER : PUNCH_MIN)) {
+    if (mps_likely(!over && backed <= keep + used) || !read_free(seg, freed->chunk, &f) || f.size <= MPS_FIT_SMALL ||
+        f.size - hole_size(&f) < (over ? PUNCH_OVER : PUNCH_MIN)) {
         return;
     }
     punch(tx, fit, &f);
