@@ -465,6 +465,7 @@ _MADE = {"__class_getitem__", "__module__", "__slots__", "__weakref__", "__orig_
 _MADE |= {"__annotations__", "__dict__", "__doc__", "__reduce__", "__reduce_ex__"}
 # Names that newer Pythons give to classes by themselves.
 _MADE |= {"__buffer__", "__release_buffer__", "__firstlineno__", "__static_attributes__"}
+_MADE.add("__slotnames__")  # what copying an object leaves at its class
 
 
 def public_names(obj):
