@@ -48,31 +48,37 @@ mps_status mps_buffer_read(mps_seg *seg, mps_door door, mps_off off, void *to, u
     return MPS_OK;
 }
 
+/* Where the pages of a large buffer are, and how many bytes they have; false: it has none, or its segment has no file. */
+static bool pages_at(mps_seg *seg, mps_off off, mps_off *data, uint64_t *length)
+{
+    uint64_t nbytes = 0;
+    if (seg->region.fd < 0 || seg->region.readonly || mps_raw_data(seg, off, data, &nbytes) != MPS_OK || nbytes == 0 ||
+        *data % MPS_PAGE != 0) {
+        return false;
+    }
+    *length = mps_round_up(nbytes, MPS_PAGE);
+    return true;
+}
+
+void *mps_buffer_lend(mps_seg *seg, mps_off off, uint64_t *length)
+{
+    mps_off data = 0;
+    return pages_at(seg, off, &data, length) ? mps_twin_take(&seg->region, data, *length) : NULL;
+}
+
+void mps_buffer_give(mps_seg *seg, void *base, uint64_t length)
+{
+    mps_twin_give(&seg->region, (mps_off)((uint8_t *)base - seg->region.twin), length);
+}
+
 void *mps_buffer_map(mps_seg *seg, mps_off off, uint64_t *length)
 {
     mps_off data = 0;
-    uint64_t nbytes = 0;
-    mps_region *r = &seg->region;
-    if (mps_raw_data(seg, off, &data, &nbytes) != MPS_OK || nbytes == 0 || data % MPS_PAGE != 0) {
+    void *base = NULL;
+    if (!pages_at(seg, off, &data, length) || !mps_region_fd_is_ours(&seg->region)) {
         return NULL;
     }
-    *length = mps_round_up(nbytes, MPS_PAGE);
-    void *base = mps_twin_take(r, data, *length);
-    if (base == NULL && r->fd >= 0 && !r->readonly && mps_region_fd_is_ours(r)) { /* lent already: once more */
-        base = mps_os_map_copy(r->fd, data, *length, &base) == MPS_OK ? base : NULL;
-    }
-    return base;
-}
-
-void mps_buffer_unmap(mps_seg *seg, void *base, uint64_t length)
-{
-    mps_region *r = &seg->region;
-    uintptr_t at = (uintptr_t)base, twin = (uintptr_t)r->twin;
-    if (twin != 0 && at >= twin && at - twin < r->reserve) {
-        mps_twin_give(r, at - twin, length);
-    } else {
-        mps_os_unmap(base, length);
-    }
+    return mps_os_map_copy(seg->region.fd, data, *length, &base) == MPS_OK ? base : NULL;
 }
 
 bool mps_buffer_same(mps_seg *seg, mps_off a, mps_off b)

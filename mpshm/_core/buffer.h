@@ -26,9 +26,11 @@ mps_status mps_buffer_new(mps_seg *seg, mps_door door, uint64_t nbytes, const vo
 mps_status mps_buffer_fill(mps_seg *seg, mps_door door, mps_off off, const void *from);
 mps_status mps_buffer_read(mps_seg *seg, mps_door door, mps_off off, void *to, uint64_t nbytes);
 /* Private pages with the data's bytes, length bytes of them with the rest of the last: changes are this process's own. The object has
- * to outlive them. NULL: there is no file behind the segment, or the system has no room. mps_buffer_unmap() takes them down. */
+ * to outlive them. NULL: they are lent already (twin.h), there is no file behind the segment, or the system has no room. */
+void *mps_buffer_lend(mps_seg *seg, mps_off off, uint64_t *length);
+void mps_buffer_give(mps_seg *seg, void *base, uint64_t length);
+/* The same in a mapping of their own, of which the system allows some ten thousands; mps_os_unmap() takes it down. */
 void *mps_buffer_map(mps_seg *seg, mps_off off, uint64_t *length);
-void mps_buffer_unmap(mps_seg *seg, void *base, uint64_t length);
 /* Whether two offsets lead to buffers of the same note and bytes. */
 bool mps_buffer_same(mps_seg *seg, mps_off a, mps_off b);
 

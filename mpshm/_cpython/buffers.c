@@ -1,14 +1,17 @@
 #include "buffers.h"
 
 #include "buffer.h"
+#include "os.h"
 #include "reader.h"
 
 /* Pages of this process's own, with the bytes of a buffer that has to stay as long as they do. */
 typedef struct pages {
     PyObject_HEAD PyObject *source;
+    mpy_state *state;
     void *base;
     uint64_t length;
     Py_ssize_t nbytes;
+    bool alone; /* in a mapping of their own */
 } pages;
 
 typedef struct made {
@@ -85,6 +88,43 @@ static bool still_there(mpy_handle *h)
     return st == MPS_OK;
 }
 
+/* As many bytes of memory as that, not cleared. (Without memory PyByteArray_FromStringAndSize frees what it has not made.) */
+static PyObject *blank(uint64_t nbytes)
+{
+    PyObject *made = PyByteArray_FromStringAndSize(NULL, 0);
+    if (made != NULL && PyByteArray_Resize(made, (Py_ssize_t)nbytes) < 0) {
+        Py_CLEAR(made);
+    }
+    return made;
+}
+
+/* The pages of a long Buffer; NULL where there is no room for them, or with an exception. */
+static pages *pages_of(mpy_handle *h, uint64_t nbytes)
+{
+    uint64_t length = 0;
+    void *base = mps_buffer_lend(h->seg, h->off, &length);
+    bool alone = base == NULL;
+    if (alone && h->state->n_alone < MPY_ALONE_MAX) {
+        base = mps_buffer_map(h->seg, h->off, &length);
+    }
+    PyTypeObject *type = h->state->pages_type;
+    pages *p = base == NULL ? NULL : (pages *)type->tp_alloc(type, 0);
+    if (p != NULL) {
+        p->source = Py_NewRef((PyObject *)h);
+        p->state = h->state;
+        p->state->n_alone += alone;
+        p->alone = alone;
+        p->base = base;
+        p->length = length;
+        p->nbytes = (Py_ssize_t)nbytes;
+    } else if (base != NULL && alone) {
+        mps_os_unmap(base, length);
+    } else if (base != NULL) {
+        mps_buffer_give(h->seg, base, length);
+    }
+    return p;
+}
+
 PyObject *mpy_buffer_own(mpy_handle *h)
 {
     const uint8_t *data = NULL;
@@ -93,22 +133,11 @@ PyObject *mpy_buffer_own(mpy_handle *h)
     if (st != MPS_OK) {
         return mpy_buffer_fail(h, st);
     }
-    uint64_t length = 0;
-    void *base = nbytes < MPS_BUFFER_LARGE ? NULL : mps_buffer_map(h->seg, h->off, &length);
-    if (base != NULL) {
-        PyTypeObject *type = h->state->pages_type;
-        pages *p = (pages *)type->tp_alloc(type, 0);
-        if (p == NULL) {
-            mps_buffer_unmap(h->seg, base, length);
-            return NULL;
-        }
-        p->source = Py_NewRef((PyObject *)h);
-        p->base = base;
-        p->length = length;
-        p->nbytes = (Py_ssize_t)nbytes;
+    pages *p = nbytes >= MPS_BUFFER_LARGE ? pages_of(h, nbytes) : NULL;
+    if (p != NULL || PyErr_Occurred()) {
         return (PyObject *)p;
     }
-    PyObject *copy = PyByteArray_FromStringAndSize(NULL, (Py_ssize_t)nbytes);
+    PyObject *copy = blank(nbytes);
     if (copy == NULL) {
         return NULL;
     }
@@ -313,7 +342,12 @@ static void pages_dealloc(PyObject *self)
     pages *p = (pages *)self;
     PyTypeObject *type = Py_TYPE(self);
     if (p->base != NULL) {
-        mps_buffer_unmap(mpy_handle_of(p->source)->seg, p->base, p->length);
+        if (p->alone) {
+            mps_os_unmap(p->base, p->length);
+            p->state->n_alone--;
+        } else {
+            mps_buffer_give(mpy_handle_of(p->source)->seg, p->base, p->length);
+        }
     }
     Py_XDECREF(p->source);
     type->tp_free(self);
@@ -342,8 +376,8 @@ int mpy_buffer_ready(PyObject *module, mpy_state *state)
 {
     PyTypeObject *buffer = mpy_type_add(module, &buffer_spec, state->handle_type, true);
     state->base[mpy_kind_index(MPS_KIND_BUFFER)] = buffer;
-    PyTypeObject *blob = buffer == NULL ? NULL : mpy_type_add(module, &blob_spec, state->handle_type, true);
+    PyTypeObject *blob = buffer == NULL ? NULL : mpy_type_add(module, &blob_spec, state->handle_type, false);
     state->base[mpy_kind_index(MPS_KIND_BLOB)] = blob;
-    state->pages_type = blob == NULL ? NULL : mpy_type_add(module, &pages_spec, NULL, true);
+    state->pages_type = blob == NULL ? NULL : mpy_type_add(module, &pages_spec, NULL, false);
     return state->pages_type == NULL ? -1 : 0;
 }

@@ -18,6 +18,10 @@
 /* The shortest buffer of a pickle that is stored apart, and the shortest bytearray: below it the copy costs less than an object. */
 #define MPY_BUFFER_MIN 1024
 
+/* Arrays of this process that have a mapping each at a time, further ones are copied: the system allows a process 65530 mappings, and takes it any
+ * new memory when it has those. */
+#define MPY_ALONE_MAX 16384u
+
 /* A new Buffer in h's segment: *data is where its bytes go, before anybody else learns of it. */
 PyObject *mpy_buffer_new(mpy_handle *h, uint64_t nbytes, const void *note, size_t note_bytes, void **data);
 /* The same with a copy of those bytes. */
@@ -53,6 +57,9 @@ PyObject *mpy_value_view(PyObject *self, PyObject *unused);
 #define MPY_NOTE_ARRAY 'A'
 #define MPY_NOTE_BYTEARRAY 'B'
 
+/* While there is such a reference to an array, nobody gets it to move its memory: its method resize() refuses, whatever it is told
+ * about references and exported buffers. */
+PyObject *mpy_array_pin(PyObject *array);
 /* 1 with *made, a Buffer, 0 when the array has to be pickled, or -1. */
 int mpy_array_store(mpy_handle *h, PyObject *array, PyObject **made);
 /* The array behind a Buffer with a copy of its note. */

@@ -84,6 +84,18 @@ static PyObject *wrap_refs(mpy_handle *h, const mps_off *refs, uint32_t n)
     return made;
 }
 
+/* The bytes of a Buffer, of the caller's own: a bytearray, or a memoryview of pages, which has what programs look for in one. */
+static PyObject *own_bytes(mpy_handle *buffer)
+{
+    PyObject *own = mpy_buffer_own(buffer);
+    if (own == NULL || PyByteArray_CheckExact(own)) {
+        return own;
+    }
+    PyObject *view = PyMemoryView_FromObject(own);
+    Py_DECREF(own);
+    return view;
+}
+
 /* What pickle.loads() takes for those handles: the same tuple, or one with the bytes of its Buffers. */
 static PyObject *contents(mpy_handle *h, PyObject *handles, bool view)
 {
@@ -100,7 +112,7 @@ static PyObject *contents(mpy_handle *h, PyObject *handles, bool view)
         if (!mpy_is_buffer(h->state, item)) {
             Py_INCREF(item);
         } else {
-            item = view ? mpy_buffer_view(item) : mpy_buffer_own(mpy_handle_of(item));
+            item = view ? mpy_buffer_view(item) : own_bytes(mpy_handle_of(item));
         }
         if (item == NULL) {
             Py_CLEAR(made);
@@ -200,6 +212,21 @@ PyObject *mpy_decode_slow(mpy_handle *h, mps_copy *copy)
     return made;
 }
 
+#define FRAME 64 /* bytes that a pickle has around those of a bytearray, or fewer */
+
+/* Of few bytes: of a copy, as they never change; NULL also where they are something else. */
+static PyObject *view_of_few(mpy_handle *h, mps_copy *copy)
+{
+    PyObject *value = decode(h, copy, NULL);
+    PyObject *bytes = value != NULL && (PyBytes_CheckExact(value) || PyByteArray_CheckExact(value))
+                          ? PyBytes_FromObject(value)
+                          : NULL;
+    PyObject *view = bytes == NULL ? NULL : PyMemoryView_FromObject(bytes);
+    Py_XDECREF(bytes);
+    Py_XDECREF(value);
+    return view;
+}
+
 /* The view of a value that has memory to look at; NULL without an exception: it has none. */
 static PyObject *view_of(mpy_handle *h, mps_copy *copy)
 {
@@ -207,11 +234,8 @@ static PyObject *view_of(mpy_handle *h, mps_copy *copy)
     if (tag == MPS_TAG_PICKLE && copy->n_refs > 0) {
         return decode_pickled(h, copy, 0, NULL, true);
     }
-    if (tag == MPS_TAG_BYTES) { /* few bytes: a copy of what never changes */
-        PyObject *bytes = decode(h, copy, NULL);
-        PyObject *view = bytes == NULL ? NULL : PyMemoryView_FromObject(bytes);
-        Py_XDECREF(bytes);
-        return view;
+    if (tag == MPS_TAG_BYTES || (tag == MPS_TAG_PICKLE && copy->nbytes < MPY_BUFFER_MIN + FRAME)) {
+        return view_of_few(h, copy);
     }
     if (tag != MPS_TAG_REF) {
         return NULL;

@@ -370,10 +370,29 @@ static Py_ssize_t deque_length(PyObject *self)
     return mpy_length(mpy_handle_of(self), mps_deque_len);
 }
 
+static PyObject *read_list(mpy_handle *h, const void *unused)
+{
+    (void)unused;
+    mps_snap snap;
+    return take_snapshot(h, &snap) < 0 ? NULL : mpy_snap_list(h, &snap);
+}
+
+/* For a reader, who cannot keep what the items refer to: all of them at once. */
+static PyObject *iterate_read(mpy_handle *h, bool reverse)
+{
+    PyObject *items = mpy_read_whole(h, read_list, NULL);
+    PyObject *made = items == NULL || (reverse && PyList_Reverse(items) < 0) ? NULL : PyObject_GetIter(items);
+    Py_XDECREF(items);
+    return made;
+}
+
 static PyObject *iterate(PyObject *self, bool reverse)
 {
     mps_snap snap;
     mpy_handle *h = mpy_handle_of(self);
+    if (mps_unlikely(h->seg->region.readonly)) {
+        return iterate_read(h, reverse);
+    }
     return take_snapshot(h, &snap) < 0 ? NULL : mpy_snap_iter_new(h, &snap, reverse, changed_text);
 }
 
@@ -388,17 +407,22 @@ static PyObject *deque_reversed(PyObject *self, PyObject *unused)
     return iterate(self, true);
 }
 
-static PyObject *deque_items(PyObject *self, PyObject *unused)
+static PyObject *read_items(mpy_handle *h, const void *unused)
 {
     (void)unused;
     mps_snap snap;
-    mpy_handle *h = mpy_handle_of(self);
     if (take_snapshot(h, &snap) < 0) {
         return NULL;
     }
     unsigned long version = snap.seq;
     PyObject *items = mpy_snap_list(h, &snap);
     return items == NULL ? NULL : Py_BuildValue("(Nk)", items, version);
+}
+
+static PyObject *deque_items(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return mpy_read_whole(mpy_handle_of(self), read_items, NULL);
 }
 
 static PyObject *deque_replace(PyObject *self, PyObject *const *args, Py_ssize_t n)

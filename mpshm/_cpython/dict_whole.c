@@ -31,8 +31,9 @@ static int decode_pair(mpy_handle *h, const mps_snap *snap, uint64_t i, PyObject
     return -1;
 }
 
-PyObject *mpy_dict_snapshot(mpy_handle *h)
+static PyObject *read_dict(mpy_handle *h, const void *unused)
 {
+    (void)unused;
     mps_snap snap;
     if (mpy_table_snapshot(h, MPS_SNAP_BOTH, &snap) < 0) {
         return NULL;
@@ -57,6 +58,11 @@ PyObject *mpy_dict_snapshot(mpy_handle *h)
     return made;
 }
 
+PyObject *mpy_dict_snapshot(mpy_handle *h)
+{
+    return mpy_read_whole(h, read_dict, NULL);
+}
+
 PyObject *mpy_dict_snapshot_method(PyObject *self, PyObject *unused)
 {
     (void)unused;
@@ -64,13 +70,15 @@ PyObject *mpy_dict_snapshot_method(PyObject *self, PyObject *unused)
 }
 
 /* Keys or values as a list. */
-static PyObject *as_list(mpy_handle *h, unsigned what)
+static PyObject *read_list(mpy_handle *h, const void *what)
 {
     mps_snap snap;
-    if (mpy_table_snapshot(h, what, &snap) < 0) {
-        return NULL;
-    }
-    return mpy_snap_list(h, &snap);
+    return mpy_table_snapshot(h, *(const unsigned *)what, &snap) < 0 ? NULL : mpy_snap_list(h, &snap);
+}
+
+static PyObject *as_list(mpy_handle *h, unsigned what)
+{
+    return mpy_read_whole(h, read_list, &what);
 }
 
 PyObject *mpy_dict_keys(PyObject *self, PyObject *unused)
@@ -85,10 +93,9 @@ PyObject *mpy_dict_values(PyObject *self, PyObject *unused)
     return as_list(mpy_handle_of(self), MPS_SNAP_VALUES);
 }
 
-PyObject *mpy_dict_items(PyObject *self, PyObject *unused)
+static PyObject *read_items(mpy_handle *h, const void *unused)
 {
     (void)unused;
-    mpy_handle *h = mpy_handle_of(self);
     mps_snap snap;
     if (mpy_table_snapshot(h, MPS_SNAP_BOTH, &snap) < 0) {
         return NULL;
@@ -107,6 +114,12 @@ PyObject *mpy_dict_items(PyObject *self, PyObject *unused)
     }
     mpy_snap_abandon(h, &snap, i);
     return made;
+}
+
+PyObject *mpy_dict_items(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return mpy_read_whole(mpy_handle_of(self), read_items, NULL);
 }
 
 /* ---- in ---- */

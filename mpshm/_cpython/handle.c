@@ -1,6 +1,7 @@
 #include "handle.h"
 
 #include "reader.h"
+#include "recover.h"
 #include "segment.h"
 #include "sem.h"
 
@@ -68,8 +69,20 @@ PyObject *mpy_fail(mpy_handle *h, mps_status st, const char *tried)
     return mpy_fail_at(h->state, h->seg, name == NULL ? Py_TYPE(h)->tp_name : name + 1, st, tried);
 }
 
+bool mpy_recover(mpy_handle *h)
+{
+    uint32_t count = 0;
+    mps_status st;
+    Py_BEGIN_ALLOW_THREADS /* it waits for guards */
+        st = mps_recover_all(h->seg, &count);
+    Py_END_ALLOW_THREADS return st == MPS_OK && count > 0;
+}
+
 bool mpy_again(mpy_handle *h, mps_status *st)
 {
+    if (*st == MPS_E_FULL && mpy_recover(h)) {
+        *st = MPS_OK;
+    }
     if (*st == MPS_E_BUSY) {
         *st = mps_userlock_wait(h->seg, MPS_DOOR_GIL, &mpy_object(h)->user, MPS_FOREVER);
     }
@@ -88,6 +101,16 @@ bool mpy_read_again(const mpy_handle *h, unsigned *tries)
     }
     PyErr_Clear();
     return true;
+}
+
+PyObject *mpy_read_whole(mpy_handle *h, mpy_read *read, const void *what)
+{
+    unsigned tries = 0;
+    PyObject *made = NULL;
+    do {
+        made = read(h, what);
+    } while (mps_unlikely(made == NULL) && mpy_read_again(h, &tries));
+    return made;
 }
 
 /* ---- making ---- */
@@ -146,7 +169,7 @@ static PyObject *make_in(mpy_state *state, PyTypeObject *cls, mps_seg *seg, PyOb
     mps_status st = MPS_OK;
     do {
         st = make(seg, what, &h->off, &h->serial);
-    } while (st == MPS_E_INTR && mpy_again(h, &st));
+    } while ((st == MPS_E_INTR || st == MPS_E_FULL) && mpy_again(h, &st));
     if (st != MPS_OK) {
         h->off = 0;
         mpy_fail(h, st, "make a");

@@ -52,12 +52,18 @@ PyObject *mpy_handle_lock(PyObject *self, void *closure);
 int mpy_handle_add(PyObject *module, mpy_state *state, uint32_t kind, const char *name, unsigned flags,
                    PyType_Slot *slots);
 
-/* What to do about a status that is not MPS_OK: waits while another holds the object's lock, and looks at signals.
+/* Takes back what dead processes left; whether there were any. */
+bool mpy_recover(mpy_handle *h);
+/* What to do about a status that is not MPS_OK: waits while another holds the object's lock, looks at signals, and takes back what the
+ * dead left when there is no room.
  * true: call again; false: *st is final, MPY_RAISED if a signal's handler raised. */
 bool mpy_again(mpy_handle *h, mps_status *st);
 /* Whether to read once more what could not be read because its bytes were gone by then: from a segment that may only be read nobody
  * keeps them (reader.h). *tries: 0 before the first. Clears the error. */
 bool mpy_read_again(const mpy_handle *h, unsigned *tries);
+/* A read of a whole container, made again for as long as mpy_read_again says so. */
+typedef PyObject *mpy_read(mpy_handle *h, const void *what);
+PyObject *mpy_read_whole(mpy_handle *h, mpy_read *read, const void *what);
 /* Raises what a status means, `tried` being a verb: always NULL. */
 PyObject *mpy_fail(mpy_handle *h, mps_status st, const char *tried);
 PyObject *mpy_fail_at(mpy_state *state, mps_seg *seg, const char *what, mps_status st, const char *tried);

@@ -190,11 +190,10 @@ static int take_snapshot(mpy_handle *h, mps_snap *snap, mps_cursor **cursors)
     return -1;
 }
 
-static PyObject *linked_items(PyObject *self, PyObject *unused)
+static PyObject *read_items(mpy_handle *h, const void *unused)
 {
     (void)unused;
     mps_snap snap;
-    mpy_handle *h = mpy_handle_of(self);
     if (take_snapshot(h, &snap, NULL) < 0) {
         return NULL;
     }
@@ -203,12 +202,17 @@ static PyObject *linked_items(PyObject *self, PyObject *unused)
     return items == NULL ? NULL : Py_BuildValue("(Nk)", items, version);
 }
 
-static PyObject *linked_places(PyObject *self, PyObject *unused)
+static PyObject *linked_items(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return mpy_read_whole(mpy_handle_of(self), read_items, NULL);
+}
+
+static PyObject *read_places(mpy_handle *h, const void *unused)
 {
     (void)unused;
     mps_snap snap;
     mps_cursor *cursors = NULL;
-    mpy_handle *h = mpy_handle_of(self);
     if (take_snapshot(h, &snap, &cursors) < 0) {
         return NULL;
     }
@@ -221,6 +225,12 @@ static PyObject *linked_places(PyObject *self, PyObject *unused)
         return NULL;
     }
     return Py_BuildValue("(NN)", items, places);
+}
+
+static PyObject *linked_places(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return mpy_read_whole(mpy_handle_of(self), read_places, NULL);
 }
 
 static PyObject *linked_place(PyObject *self, PyObject *const *args, Py_ssize_t n)

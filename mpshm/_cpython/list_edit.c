@@ -42,13 +42,15 @@ static int take_snapshot(mpy_handle *h, mps_slice slice, mps_snap *snap)
     return -1;
 }
 
-PyObject *mpy_list_slice(mpy_handle *h, mps_slice slice)
+static PyObject *read_slice(mpy_handle *h, const void *slice)
 {
     mps_snap snap;
-    if (take_snapshot(h, slice, &snap) < 0) {
-        return NULL;
-    }
-    return mpy_snap_list(h, &snap);
+    return take_snapshot(h, *(const mps_slice *)slice, &snap) < 0 ? NULL : mpy_snap_list(h, &snap);
+}
+
+PyObject *mpy_list_slice(mpy_handle *h, mps_slice slice)
+{
+    return mpy_read_whole(h, read_slice, &slice);
 }
 
 PyObject *mpy_list_version(PyObject *self, PyObject *unused)

@@ -76,18 +76,17 @@ PyObject *mpy_list_iter(PyObject *self)
     return (PyObject *)it;
 }
 
-/* The item as list[index] reads it; NULL without an exception at the end. */
-static PyObject *get(list_iter *it)
+static PyObject *get_once(list_iter *it, uint64_t index)
 {
     mpy_handle *h = it->list;
     mps_copy copy;
     mps_copy_init(&copy);
     mps_status st = MPS_OK;
     do {
-        st = mps_vector_get(h->seg, MPS_DOOR_GIL, h->off, (int64_t)it->index, &copy);
+        st = mps_vector_get(h->seg, MPS_DOOR_GIL, h->off, (int64_t)index, &copy);
     } while (st != MPS_OK && mpy_again(h, &st));
     if (st == MPS_OK) {
-        it->index++;
+        it->index = index + 1;
         Py_INCREF(h); /* what decoding runs may end this iterator */
         PyObject *item = mpy_decode(h, &copy);
         Py_DECREF(h);
@@ -99,6 +98,18 @@ static PyObject *get(list_iter *it)
         return NULL;
     }
     return mpy_fail(h, st, "iterate over a");
+}
+
+/* The item as list[index] reads it; NULL without an exception at the end. */
+static PyObject *get(list_iter *it)
+{
+    uint64_t index = it->index;
+    unsigned tries = 0;
+    PyObject *item = NULL;
+    do {
+        item = it->list == NULL ? NULL : get_once(it, index);
+    } while (mps_unlikely(item == NULL) && it->list != NULL && mpy_read_again(it->list, &tries));
+    return item;
 }
 
 /* Looks where the values are now, and reads on. */

@@ -255,7 +255,7 @@ static PyObject *decode_item(mpy_handle *h, mps_copy *key, mps_copy *value, bool
     return Py_BuildValue("(NN)", first, second);
 }
 
-PyObject *mpy_map_item(mpy_handle *h, PyObject *index, bool take, const char *message)
+static PyObject *item_once(mpy_handle *h, PyObject *index, bool take, const char *message)
 {
     Py_ssize_t place = -1;
     mps_copy key;
@@ -287,6 +287,16 @@ PyObject *mpy_map_item(mpy_handle *h, PyObject *index, bool take, const char *me
     }
     PyErr_SetString(PyExc_IndexError, message);
     return NULL;
+}
+
+PyObject *mpy_map_item(mpy_handle *h, PyObject *index, bool take, const char *message)
+{
+    unsigned tries = 0;
+    PyObject *made = NULL;
+    do {
+        made = item_once(h, index, take, message);
+    } while (mps_unlikely(made == NULL) && mpy_read_again(h, &tries));
+    return made;
 }
 
 static const char *const item_names[] = {"index", NULL};

@@ -223,12 +223,17 @@ static mps_status take_snapshot(mpy_handle *h, mps_tree_range *range, unsigned w
     return MPY_RAISED;
 }
 
-static PyObject *whole(PyObject *self, unsigned what)
+static PyObject *read_all(mpy_handle *h, const void *what)
 {
-    mpy_handle *h = mpy_handle_of(self);
     mps_tree_range all = {.limit = UINT64_MAX};
     mps_snap snap;
-    return take_snapshot(h, &all, what, &snap) == MPS_OK ? as_list(h, what, &snap) : NULL;
+    unsigned of = *(const unsigned *)what;
+    return take_snapshot(h, &all, of, &snap) == MPS_OK ? as_list(h, of, &snap) : NULL;
+}
+
+static PyObject *whole(PyObject *self, unsigned what)
+{
+    return mpy_read_whole(mpy_handle_of(self), read_all, &what);
 }
 
 PyObject *mpy_map_keys(PyObject *self, PyObject *unused)
@@ -296,7 +301,7 @@ static int number_of(PyObject *obj, int64_t missing, int64_t *out)
     return *out == -1 && PyErr_Occurred() ? -1 : 0;
 }
 
-PyObject *mpy_map_range(PyObject *self, PyObject *const *args, Py_ssize_t n)
+static PyObject *range_once(PyObject *self, PyObject *const *args, Py_ssize_t n)
 {
     mpy_handle *h = mpy_handle_of(self);
     mps_enc from;
@@ -334,4 +339,14 @@ PyObject *mpy_map_range(PyObject *self, PyObject *const *args, Py_ssize_t n)
     return items == NULL ? NULL
                          : Py_BuildValue("(NKkK)", items, (unsigned long long)r.left, (unsigned long)version,
                                          (unsigned long long)r.first);
+}
+
+PyObject *mpy_map_range(PyObject *self, PyObject *const *args, Py_ssize_t n)
+{
+    unsigned tries = 0;
+    PyObject *made = NULL;
+    do {
+        made = range_once(self, args, n);
+    } while (mps_unlikely(made == NULL) && mpy_read_again(mpy_handle_of(self), &tries));
+    return made;
 }

@@ -1,7 +1,7 @@
 /* ndarray.c -- arrays of NumPy that are stored by value: their bytes, and beside them a note of what they are.
  *
  *   note:  | 'A' | order: 'C', 'F' | ndim : 8 | 0 | bytes of dtype : 32 | shape : ndim x 64 | dtype |
- *   dtype: its text, as "<f8", where that says all of it; else its pickle
+ *   dtype: its text, as "<f8", where that says all of it; else a description: dtypes.py
  *
  * What an array is made of comes through the array interface (its attribute __array_struct__), which every release of NumPy has, and
  * new arrays are made by calling numpy.ndarray and numpy.empty. dtypes are looked up once, both ways.
@@ -26,6 +26,7 @@ enum { C_CONTIGUOUS = 1, F_CONTIGUOUS = 2 };
 
 #define MAX_NDIM 64
 #define MAX_DTYPES 256 /* remembered by their text */
+#define MAX_TEXT 32768 /* bytes of a dtype's text: of more the array is pickled, since a note is not made for that */
 
 typedef struct note_head {
     uint8_t kind;
@@ -89,6 +90,12 @@ static const array_interface *interface_of(mpy_state *state, PyObject *array, Py
     return found;
 }
 
+/* Whether a text always means one dtype, which never changes: one with fields can be given other names of them. */
+static bool is_plain(const void *text, uint64_t nbytes)
+{
+    return nbytes > 0 && memchr("<>|=", *(const char *)text, 4) != NULL;
+}
+
 /* The text of a dtype, bytes, or None where it has none: a new reference. */
 static PyObject *text_of_dtype(mpy_state *state, PyObject *dtype)
 {
@@ -98,8 +105,8 @@ static PyObject *text_of_dtype(mpy_state *state, PyObject *dtype)
         }
     }
     PyObject *text = PyObject_CallOneArg(state->numpy[MPY_NUMPY_TEXT_OF], dtype);
-    /* (a dtype with fields can be given other names of them) */
-    if (text != NULL && PyBytes_CheckExact(text) && PyBytes_AS_STRING(text)[0] != '\x80') {
+    if (text != NULL && PyBytes_CheckExact(text) &&
+        is_plain(PyBytes_AS_STRING(text), (uint64_t)PyBytes_GET_SIZE(text))) {
         unsigned place = state->next_dtype++ % MPY_DTYPES;
         Py_XSETREF(state->dtypes[place].dtype, Py_NewRef(dtype));
         Py_XSETREF(state->dtypes[place].text, Py_NewRef(text));
@@ -121,7 +128,7 @@ static PyObject *dtype_of_text(mpy_state *state, const uint8_t *data, uint32_t n
         return dtype;
     }
     dtype = PyObject_CallOneArg(state->numpy[MPY_NUMPY_DTYPE_OF], text);
-    if (dtype != NULL && nbytes > 0 && data[0] != 0x80) {
+    if (dtype != NULL && is_plain(data, nbytes)) {
         if (PyDict_GET_SIZE(state->dtypes_by_text) >= MAX_DTYPES) {
             PyDict_Clear(state->dtypes_by_text);
         }
@@ -137,7 +144,7 @@ static PyObject *dtype_of_text(mpy_state *state, const uint8_t *data, uint32_t n
 static PyObject *new_array(mpy_state *state, PyObject *shape, PyObject *dtype, PyObject *memory, char order)
 {
     PyObject *text = order == 'F' ? state->str_f : state->str_c;
-    if (memory == NULL) {
+    if (memory == NULL) { /* (and items: empty() gives items of no bytes some) */
         PyObject *args[] = {shape, dtype, text};
         return PyObject_Vectorcall(state->numpy[MPY_NUMPY_EMPTY], args, 3, NULL);
     }
@@ -222,18 +229,24 @@ static PyObject *store(mpy_handle *h, PyObject *array, PyObject *dtype, PyObject
     return made;
 }
 
+PyObject *mpy_array_pin(PyObject *array)
+{
+    return PyWeakref_NewRef(array, NULL);
+}
+
 int mpy_array_store(mpy_handle *h, PyObject *array, PyObject **made)
 {
     mpy_state *state = h->state;
     PyObject *dtype = get_numpy(state) < 0 ? NULL : PyObject_GetAttr(array, state->str_dtype);
     PyObject *text = dtype == NULL ? NULL : text_of_dtype(state, dtype);
     int stored = text == NULL ? -1 : 0;
-    if (text != NULL && PyBytes_CheckExact(text)) {
-        PyObject *capsule = NULL;
-        const array_interface *info = interface_of(state, array, &capsule);
+    if (text != NULL && PyBytes_CheckExact(text) && PyBytes_GET_SIZE(text) <= MAX_TEXT) {
+        PyObject *capsule = NULL, *pin = mpy_array_pin(array);
+        const array_interface *info = pin == NULL ? NULL : interface_of(state, array, &capsule);
         *made = info == NULL ? NULL : store(h, array, dtype, text, info);
         stored = *made == NULL ? -1 : 1;
         Py_XDECREF(capsule);
+        Py_XDECREF(pin);
     }
     Py_XDECREF(text);
     Py_XDECREF(dtype);
@@ -245,7 +258,7 @@ int mpy_array_store(mpy_handle *h, PyObject *array, PyObject **made)
 /* An array of its own with all bytes of the buffer, whose length was compared with what the note says. */
 static PyObject *copied(mpy_handle *h, PyObject *shape, PyObject *dtype, char order, uint64_t nbytes)
 {
-    PyObject *made = new_array(h->state, shape, dtype, NULL, order);
+    PyObject *made = new_array(h->state, shape, dtype, nbytes == 0 ? Py_None : NULL, order);
     if (made == NULL || nbytes == 0) {
         return made;
     }

@@ -126,9 +126,11 @@ static PyObject *pickler_reducer_override(PyObject *self, PyObject *obj)
 }
 
 /* Stores a buffer's bytes apart: a Buffer in place of the handle of an object. */
-static int store_apart(pickling *p, const Py_buffer *view)
+static int store_apart(pickling *p, const Py_buffer *view, bool array)
 {
-    PyObject *made = mpy_buffer_of(p->container, view->buf, (uint64_t)view->len, NULL, 0);
+    PyObject *pin = array ? mpy_array_pin(view->obj) : NULL;
+    PyObject *made = array && pin == NULL ? NULL : mpy_buffer_of(p->container, view->buf, (uint64_t)view->len, NULL, 0);
+    Py_XDECREF(pin);
     int done = made == NULL || (p->handles == NULL && (p->handles = PyList_New(0)) == NULL)
                    ? -1
                    : PyList_Append(p->handles, made);
@@ -136,7 +138,10 @@ static int store_apart(pickling *p, const Py_buffer *view)
     return done;
 }
 
-/* The buffer_callback: false for the buffers that are left out of the pickle, those that stand for handles and large ones. */
+/* The buffer_callback: false for the buffers that are left out of the pickle, those that stand for handles and large ones.
+ *
+ * What is read is a copy, so the copy of an array that must not be written to may be, as after a pickle of protocol 4 (a manager's), and
+ * as when the array is the whole value: the pickler is told so by its own note of the buffer. */
 static PyObject *sink_take_buffer(PyObject *self, PyObject *buffer)
 {
     sink *s = (sink *)self;
@@ -147,10 +152,14 @@ static PyObject *sink_take_buffer(PyObject *self, PyObject *buffer)
     if (s->now == NULL || view->obj == s->now->mark) {
         return PyBool_FromLong(s->now == NULL);
     }
+    bool array = view->obj != NULL && mpy_is_array(s->now->container->state, view->obj);
+    if (array) { /* (the pickler looks next) */
+        ((Py_buffer *)(uintptr_t)view)->readonly = 0;
+    }
     if (!s->now->apart || view->len < MPY_BUFFER_MIN || !PyBuffer_IsContiguous(view, 'A')) {
         Py_RETURN_TRUE;
     }
-    return store_apart(s->now, view) < 0 ? NULL : Py_NewRef(Py_False);
+    return store_apart(s->now, view, array) < 0 ? NULL : Py_NewRef(Py_False);
 }
 
 static PyMethodDef sink_methods[] = {

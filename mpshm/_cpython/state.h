@@ -50,6 +50,7 @@ typedef struct mpy_state {
     PyObject *spare_bound[MPY_SPARE_BOUND]; /* dead ones to be used again */
     unsigned n_spare_bound;
     PyTypeObject *pages_type;
+    uint32_t n_alone;              /* of its objects that have a mapping each */
     PyTypeObject *pickler_type;    /* made when first needed */
     PyTypeObject *base[MPY_KINDS]; /* Dict, List, ... as C has them */
     PyTypeObject *face[MPY_KINDS]; /* and the subclasses that handles made by C are instances of */

@@ -5,7 +5,6 @@
  */
 #include "list.h"
 
-#include "recover.h"
 #include "typed.h"
 
 /* ---- errors ---- */
@@ -16,9 +15,7 @@ static bool again(mpy_handle *h, mps_status *st)
     if (*st != MPS_E_EXISTS) {
         return mpy_again(h, st);
     }
-    uint32_t count = 0;
-    mps_status found = mps_recover_all(h->seg, &count);
-    if (found != MPS_OK || count == 0) {
+    if (!mpy_recover(h)) {
         return false;
     }
     *st = MPS_OK;

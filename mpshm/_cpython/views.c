@@ -2,6 +2,7 @@
 #include "buffers.h"
 #include "cell.h"
 #include "deque.h"
+#include "ordered.h"
 #include "tree.h"
 #include "vector.h"
 
@@ -39,15 +40,25 @@ static PyObject *view_at(mpy_handle *h, look *get, place *at, mps_status *st)
     return view;
 }
 
-static PyObject *view_under(PyObject *self, PyObject *key, look *get)
+/* A key of a tree that can be in no order is not there, as everywhere. */
+static mps_status encode(mpy_handle *h, PyObject *key, bool ordered, mps_enc *enc, mpy_hold *hold)
+{
+    if (!ordered) {
+        return mpy_encode_key(h, key, enc, hold) < 0 ? MPY_RAISED : MPS_OK;
+    }
+    mpy_orderly how = mpy_encode_wanted(h, key, enc, hold);
+    return how == MPY_ORDER_FAILED ? MPY_RAISED : how == MPY_ORDERLY ? MPS_OK : MPS_E_NOTFOUND;
+}
+
+static PyObject *view_under(PyObject *self, PyObject *key, look *get, bool ordered)
 {
     mpy_handle *h = mpy_handle_of(self);
     place at = {.index = 0};
     mpy_hold hold = {0};
-    mps_status st = MPS_OK;
-    PyObject *view = mpy_encode_key(h, key, &at.key, &hold) < 0 ? NULL : view_at(h, get, &at, &st);
+    mps_status st = encode(h, key, ordered, &at.key, &hold);
+    PyObject *view = st == MPS_OK ? view_at(h, get, &at, &st) : NULL;
     mpy_hold_done(&hold);
-    if (st == MPS_E_NOTFOUND) {
+    if (st == MPS_E_NOTFOUND || (ordered && st == MPS_E_TYPE)) {
         mpy_key_error(key);
     } else if (st != MPS_OK) {
         mpy_fail(h, st, "look at a value of a");
@@ -100,12 +111,12 @@ static mps_status get_of_cell(mpy_handle *h, place *at, mps_copy *copy)
 
 PyObject *mpy_dict_view(PyObject *self, PyObject *key)
 {
-    return view_under(self, key, get_of_table);
+    return view_under(self, key, get_of_table, false);
 }
 
 PyObject *mpy_map_view(PyObject *self, PyObject *key)
 {
-    return view_under(self, key, get_of_tree);
+    return view_under(self, key, get_of_tree, true);
 }
 
 PyObject *mpy_list_view(PyObject *self, PyObject *index)

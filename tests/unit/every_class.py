@@ -115,6 +115,19 @@ INNER = {
     "SharedArray": named.present,
 }
 
+
+def look_at(*place):
+    """Text has no view, and says so; a view of bytes would be those."""
+
+    def act(obj):
+        try:
+            return bytes(obj.view(*place))
+        except TypeError as error:
+            return str(error)
+
+    return act
+
+
 _SETS = {
     "__and__": ({1, 7},),
     "__rand__": ({1, 7},),
@@ -335,7 +348,7 @@ READS = {
         "is_bytes": LOOK,
         "open": ("r",),
     },
-    "Value": {"get": (), "value": LOOK, "lock": LOOK, "view": lambda stored: type(stored.value).__name__},
+    "Value": {"get": (), "value": LOOK, "lock": LOOK, "view": look_at()},
     "Namespace": {"lock": LOOK, "x": LOOK},
     "Array": {
         **{name: _SEQUENCES[name] for name in ("__contains__", "__iter__", "__reversed__", "__len__", "__getitem__")},
@@ -607,6 +620,7 @@ _MADE = {"__class_getitem__", "__module__", "__slots__", "__weakref__", "__orig_
 _MADE |= {"__annotations__", "__dict__", "__doc__", "__reduce__", "__reduce_ex__"}
 # Names that newer Pythons give to classes by themselves.
 _MADE |= {"__buffer__", "__release_buffer__", "__firstlineno__", "__static_attributes__"}
+_MADE.add("__slotnames__")  # what copying an object leaves at its class
 
 
 def public_names(obj):
