@@ -39,7 +39,7 @@ def dtype_of_text(text: bytes) -> np.dtype[Any]:
         if text[:1] == b"{":
             dtype = made_of(json.loads(text))
         else:
-            dtype = pickle.loads(text) if text[:1] == b"\x80" else np.dtype(text.decode("ascii"))
+            dtype = pickle.loads(text) if text[:1] == b"\x80" else made_of(text.decode("ascii"))
         sound = isinstance(dtype, np.dtype) and not dtype.hasobject and is_sound(dtype)
     except Exception as error:  # what damaged bytes lead to can be anything
         raise SegmentCorruptedError.because(f"the type of a stored array makes no sense: {error}") from error
@@ -51,17 +51,17 @@ def dtype_of_text(text: bytes) -> np.dtype[Any]:
 # ---- descriptions ----
 
 
-def parts_of(dtype: np.dtype[Any]) -> object:
-    """A description that JSON can hold: a text, or a dict. None where there is none."""
+def parts_of(dtype: np.dtype[Any], metadata: bool = True) -> object:
+    """A description that JSON can hold: a text, or a dict. None where there is none. metadata: with that, a pickle."""
     found: dict[str, object]
     if dtype.subdtype is not None:
         base, shape = dtype.subdtype
-        found = {"of": parts_of(base), "shape": shape}
+        found = {"of": parts_of(base, metadata), "shape": shape}
         if found["of"] is None:
             return None
     elif dtype.names is not None and dtype.fields is not None and dtype.type in (np.void, np.record):
         fields: list[Any] = [dtype.fields[name] for name in dtype.names]
-        formats = [parts_of(field[0]) for field in fields]
+        formats = [parts_of(field[0], metadata) for field in fields]
         titles = [field[2] if len(field) > 2 else None for field in fields]
         if None in formats or not all(title is None or type(title) is str for title in titles):
             return None
@@ -75,11 +75,11 @@ def parts_of(dtype: np.dtype[Any]) -> object:
             found["record"] = True
     elif not said_by_text(dtype):
         return None
-    elif dtype.metadata is None:
+    elif dtype.metadata is None or not metadata:
         return dtype.str
     else:
         found = {"of": dtype.str}
-    if dtype.metadata is not None:
+    if dtype.metadata is not None and metadata:
         found["metadata"] = pickle.dumps(dict(dtype.metadata), 5).decode("latin-1")
     return found
 
@@ -93,19 +93,24 @@ def said_by_text(dtype: np.dtype[Any]) -> bool:
     return again == dtype and again.type is dtype.type
 
 
-def made_of(parts: Any) -> np.dtype[Any]:
-    """The dtype of a description; errors of any type where it makes no sense."""
+def made_of(parts: Any, metadata: bool = True) -> np.dtype[Any]:
+    """The dtype of a description; errors of any type where it makes no sense, or has what it should not have."""
     dtype: np.dtype[Any]
     make: Any = np.dtype
     if isinstance(parts, str):
-        return np.dtype(parts)
+        dtype = make(parts)
+        if dtype.str != parts:
+            raise ValueError(f"{parts!r} is not how a dtype is written")
+        return dtype
+    if "metadata" in parts and not metadata:
+        raise ValueError("metadata of a dtype")
     if "names" not in parts:
-        dtype = made_of(parts["of"])
+        dtype = made_of(parts["of"], metadata)
         if "shape" in parts:
             dtype = make((dtype, tuple(parts["shape"])))
     elif parts["names"]:
         given = {key: parts[key] for key in ("names", "offsets", "itemsize", "titles") if key in parts}
-        given["formats"] = [made_of(part) for part in parts["formats"]]
+        given["formats"] = [made_of(part, metadata) for part in parts["formats"]]
         dtype = make(given, align=bool(parts.get("aligned")))
     else:
         dtype = make({"names": [], "formats": [], "itemsize": parts["itemsize"]}, align=bool(parts.get("aligned")))

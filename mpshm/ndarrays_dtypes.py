@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from operator import index
 from typing import Any
 
 import numpy as np
+
+from .dtypes import is_sound, made_of, parts_of
 
 __all__ = ["read", "shareable", "written"]
 
@@ -52,47 +53,17 @@ def shareable(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return dtype
 
 
-def written(dtype: np.dtype[Any]) -> Any:
-    """A literal that says what a dtype is: a str; (base, shape) of a subarray; a dict of a structure."""
-    if dtype.subdtype is not None:
-        base, shape = dtype.subdtype
-        return written(base), shape
-    if dtype.names is None:
-        return dtype.str
-    assert dtype.fields is not None
-    fields: list[tuple[Any, ...]] = [dtype.fields[name] for name in dtype.names]
-    text = {
-        "names": list(dtype.names),
-        "formats": [written(field[0]) for field in fields],
-        "offsets": [field[1] for field in fields],
-        "itemsize": dtype.itemsize,
-    }
-    if any(len(field) > 2 for field in fields):
-        text["titles"] = [field[2] if len(field) > 2 else None for field in fields]
-    if dtype.isalignedstruct:
-        text["aligned"] = True
-    return text
+def written(dtype: np.dtype[Any]) -> object:
+    """A literal that says what a dtype is, but for its metadata. Raises: TypeError where there is none."""
+    parts = parts_of(dtype, metadata=False)
+    if parts is None:
+        raise TypeError(f"{dtype!r} has no description")
+    return parts
 
 
-def read(text: Any) -> np.dtype[Any]:
+def read(parts: object) -> np.dtype[Any]:
     """The dtype that `written` said. Raises: TypeError, ValueError, KeyError for what makes no sense."""
-    if isinstance(text, str):
-        plain = np.dtype(text)
-        if plain.str != text:
-            raise ValueError(f"{text!r} is not how a dtype is written")
-        return plain
-    if isinstance(text, tuple):
-        base, shape = text
-        return np.dtype((read(base), tuple(map(index, shape))))
-    if not isinstance(text, dict):
-        raise TypeError(f"a dtype is written as str, tuple or dict, not as {type(text).__name__}")
-    form: Any = {
-        "names": list(text["names"]),
-        "formats": [read(part) for part in text["formats"]],
-        "offsets": list(map(index, text["offsets"])),
-        "itemsize": index(text["itemsize"]),
-    }
-    if "titles" in text:
-        form["titles"] = list(text["titles"])
-    made: np.dtype[Any] = np.dtype(form, align=bool(text.get("aligned")))
-    return made
+    dtype = made_of(parts, metadata=False)
+    if not is_sound(dtype):
+        raise ValueError(f"parts of {dtype!r} lie outside of it")
+    return dtype
