@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 import mpshm
-from mpshm import _types
 
 SIZE = 20_000  # of float64
 
@@ -28,7 +27,7 @@ def is_shared(array):
     base = array
     while isinstance(base, np.ndarray):
         base = base.base
-    return isinstance(getattr(base, "obj", base), _types.Pages)
+    return type(getattr(base, "obj", base)).__name__ == "Pages"
 
 
 def made(number):

@@ -42,7 +42,7 @@ def is_shared(array: np.ndarray) -> bool:
     base: Any = array
     while isinstance(base, np.ndarray):
         base = base.base
-    return isinstance(getattr(base, "obj", base), _types.Pages)
+    return type(getattr(base, "obj", base)).__name__ == "Pages"
 
 
 def through(pipe: Any, obj: Any) -> Any:
