@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from weakref import WeakSet
 
-__all__ = ["LIVE", "Alone", "again", "be_live", "hold", "is_live", "resizing", "settled", "users"]
+__all__ = ["LIVE", "Alone", "again", "be_live", "hold", "is_live", "settled", "users"]
 
 LIVE = 1 << 62
 USE = LIVE + 1
@@ -52,38 +52,54 @@ def again(fd: int, flags: int) -> int:
 @contextmanager
 def settled(fd: int, *, change: bool = False) -> Iterator[int]:
     """While nobody changes the file's size; with `change`, while the caller alone may. Yields a descriptor that has a
-    description of its own."""
-    fresh = again(fd, os.O_RDWR if change else os.O_RDONLY)
+    description of its own.
+
+    A child that another thread forks meanwhile has that description too. So it is not its closing that ends the lock,
+    and the child closes it, for should the parent be killed the lock would be the child's.
+    """
+    with _forking:
+        fresh = again(fd, os.O_RDWR if change else os.O_RDONLY)
+        _fresh.add(fresh)
     try:
         _lock(fresh, fcntl.F_WRLCK if change else fcntl.F_RDLCK, SIZE, fcntl.F_OFD_SETLKW)
-        yield fresh
+        try:
+            yield fresh
+        finally:
+            _lock(fresh, fcntl.F_UNLCK, SIZE)
     finally:
-        os.close(fresh)
+        with _forking:
+            _fresh.discard(fresh)
+            os.close(fresh)
+
+
+_forking = threading.RLock()  # held by who opens or closes one of these, and by who forks
+_fresh: set[int] = set()
 
 
 class Alone:
     """A lock on the content of a file, by a description of this object's own: it keeps threads and forked relatives
     apart as well."""
 
-    __slots__ = ("__weakref__", "_fd", "_pid", "_threads")
+    __slots__ = ("__weakref__", "_fd", "_threads")
 
     def __init__(self) -> None:
-        self._fd = self._pid = -1
+        self._fd = -1
         self._threads = threading.Lock()
         _all.add(self)
 
     def _after_fork(self) -> None:
         self._threads = threading.Lock()  # a thread that held it is not in the child
+        if self._fd >= 0:
+            os.close(self._fd)  # the parent's
+            self._fd = -1
 
     def acquire(self, fd: int) -> None:
         """Be alone with the file behind this descriptor."""
         self._threads.acquire()
         try:
-            if self._pid != os.getpid():
-                fresh = again(fd, os.O_RDWR)
-                if self._fd >= 0:
-                    os.close(self._fd)  # the parent's
-                self._fd, self._pid = fresh, os.getpid()
+            if self._fd < 0:
+                with _forking:
+                    self._fd = again(fd, os.O_RDWR)
             fcntl.fcntl(self._fd, fcntl.F_OFD_SETLKW, _CONTENT_LOCK)
         except BaseException:
             self._threads.release()
@@ -102,11 +118,15 @@ _all: WeakSet[Alone] = WeakSet()
 
 
 def _after_fork() -> None:
+    _forking.release()
+    for fd in _fresh:
+        os.close(fd)
+    _fresh.clear()
     for one in _all:
         one._after_fork()
 
 
-os.register_at_fork(after_in_child=_after_fork)
+os.register_at_fork(before=_forking.acquire, after_in_parent=_forking.release, after_in_child=_after_fork)
 
 
 def hold(fd: int) -> None:
@@ -127,8 +147,3 @@ def be_live(fd: int) -> None:
 def is_live(fd: int) -> bool:
     """Whether the file's maker lives."""
     return _held(fd, LIVE)
-
-
-def resizing(fd: int) -> None:
-    """Keep all others from changing the size, or from mapping it, for as long as the description is open."""
-    _lock(fd, fcntl.F_WRLCK, SIZE, fcntl.F_OFD_SETLKW)

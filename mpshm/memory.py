@@ -33,7 +33,7 @@ from .errors import (
     SegmentPermissionError,
     SegmentSystemError,
 )
-from .file_locks import again, be_live, is_live, resizing, settled, users
+from .file_locks import again, be_live, is_live, settled, users
 
 __all__ = [
     "Pin",
@@ -624,9 +624,9 @@ def _remove_if_dead(path: str) -> bool:
         if not stat.S_ISREG(status.st_mode) or not _is_marked(status) or is_live(fd):
             return False
         # Of two that are here at once the second finds it removed, and not a new one in its place.
-        resizing(fd)
-        if file_of(path) == (status.st_dev, status.st_ino):
-            os.unlink(path)
+        with settled(fd, change=True):
+            if file_of(path) == (status.st_dev, status.st_ino):
+                os.unlink(path)
         return True
     except OSError:
         return False
