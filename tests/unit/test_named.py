@@ -12,6 +12,8 @@ import pytest
 import mpshm
 from mpshm import _types, arrays, containers, sync
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def segment():

@@ -17,6 +17,8 @@ import pytest
 import mpshm
 from mpshm import ManagedExternalBuffer, ManagedHeapMemory, ManagedSharedMemory, _types
 
+pytestmark = pytest.mark.once
+
 MIB = 1 << 20
 
 

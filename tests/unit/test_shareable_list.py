@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 import mpshm
 from mpshm import ShareableList, SharedMemory
 
+pytestmark = pytest.mark.once
+
 ITEMS = st.one_of(
     st.none(),
     st.booleans(),

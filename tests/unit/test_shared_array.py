@@ -10,6 +10,8 @@ import pytest
 import mpshm
 from mpshm import _types
 
+pytestmark = pytest.mark.once
+
 DTYPES = ["?", "i1", "<i8", ">i4", "u2", "f2", "f8", "c16", "S5", "U3", "M8[us]", "m8[D]", "V7"]
 STRUCTURED = [
     [("a", "<i4"), ("b", "f8", (2, 3))],

@@ -13,6 +13,8 @@ import mpshm
 from mpshm import ManagedExternalBuffer, ManagedHeapMemory, ManagedMappedFile, dtypes
 from mpshm.dtypes import dtype_of_text, text_of_dtype
 
+pytestmark = pytest.mark.once
+
 HARMLESS = (mpshm.MpshmError, ReferenceError, TimeoutError, MemoryError, LookupError, TypeError, ValueError)
 HARMLESS += (pickle.UnpicklingError, EOFError, AttributeError, ImportError, OverflowError, SystemError, RecursionError)
 ROUNDS = int(os.environ.get("MPSHM_FUZZ_ROUNDS", "8"))

@@ -16,6 +16,8 @@ import pytest
 import mpshm
 from mpshm import AnonymousSegment, ManagedExternalBuffer, ManagedHeapMemory, ManagedSharedMemory, _types
 
+pytestmark = pytest.mark.once
+
 MIB = 1 << 20
 SMALL = np.arange(500.0)
 LARGE = np.arange(20_000.0)
