@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, MutableSet
 from collections.abc import Set as AbstractSet
+from itertools import chain
 from typing import Any, SupportsIndex, TypeVar, overload
 
 from . import _types
@@ -86,7 +87,7 @@ class Ordered:
         low = None if minimum is None else bool(inclusive[0])
         high = None if maximum is None else bool(inclusive[1])
         piece = self._range(_KEYS, minimum, low, maximum, high, None, None, reverse, 0, _PIECE)
-        return _walk(self, piece, (minimum, low), (maximum, high), reverse, None)
+        return chain.from_iterable(_pieces(self, piece, (minimum, low), (maximum, high), reverse, None))
 
     def islice(
         self: Any, start: SupportsIndex | None = None, stop: SupportsIndex | None = None, reverse: bool = False
@@ -101,10 +102,10 @@ class Ordered:
             items, left, _, first = piece
             end = first + len(items) + left
             seen = max(0, self.upper_bound(items[0]) - end if reverse else first - self.lower_bound(items[0]))
-        return _walk(self, piece, (None, None), (None, None), reverse, piece[1], seen)
+        return chain.from_iterable(_pieces(self, piece, (None, None), (None, None), reverse, piece[1], seen))
 
 
-def _walk(
+def _pieces(
     made: Any,
     piece: tuple[list[Any], int, int, int],
     low: tuple[Any, bool | None],
@@ -112,14 +113,14 @@ def _walk(
     reverse: bool,
     most: int | None,
     seen: int = 0,
-) -> Iterator[Any]:
-    """The keys of a piece, and of those behind it: `most` of these, if that is a number.
+) -> Iterator[list[Any]]:
+    """The keys of a piece, then those behind it, piece by piece: `most` of these, if that is a number.
 
     `seen`: items of the first key that were left out before the piece. The next piece leaves those of the last key out.
     """
     while True:
         items, left, _, _ = piece
-        yield from items
+        yield items
         if not items or not left or (most is not None and most <= 0):
             return
         last = items[-1]
