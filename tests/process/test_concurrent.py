@@ -198,7 +198,8 @@ def insert_and_remove(number, x, count):
         x.insert(0, (number, i))
         x.append((number, -i))
         x.remove((number, i))
-        x[len(x) // 4 : len(x) // 4] = [(number, "slice")] * 3
+        place = len(x) // 4  # (once: others make it longer meanwhile)
+        x[place:place] = [(number, "slice")] * 3
         with x.lock:
             place = x.index((number, "slice"))
             assert x.pop(place) == (number, "slice")
