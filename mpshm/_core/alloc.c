@@ -10,8 +10,12 @@
 #define BATCH 96u          /* blocks that leave a cache in one operation */
 #define SPILL_MIN 240u     /* entries of the smallest spill */
 
+#ifndef MPS_LARGE_ARENA                       /* (tests have it smaller) */
+#define MPS_LARGE_ARENA ((uint64_t)256 << 20) /* bytes that an arena may reach for blocks of middle size to be cached */
+#endif
+
 _Static_assert(BATCH + 1 <= MPS_OUTER, "a batch fits into the journal");
-_Static_assert(MPS_SMALL + MPS_CHUNK_HEAD == MPS_CHUNK_MIN + (MPS_CLASSES - 1) * MPS_CHUNK_ALIGN, "the largest class");
+_Static_assert(MPS_SMALL + MPS_CHUNK_HEAD == 528 && MPS_CLASSES == MPS_SMALL_CLASSES + 25, "the classes of alloc.h");
 
 /* Words of a free chunk after its head. In a chunk that was just taken they are restored if the inner transaction is
  * undone: so until its commit they change in the journal only. What lies behind them may be written without. */
@@ -22,11 +26,6 @@ _Static_assert(MPS_FIT_TAKE - MPS_FIT_GAP + 2 + MPS_FIT_GIVE + LINK_WORDS <= MPS
 static mps_guard *guard_of(const mps_tx *tx)
 {
     return &mps_fit_of(tx->seg)->guard;
-}
-
-static inline uint64_t class_size(uint32_t class)
-{
-    return MPS_CHUNK_MIN + (uint64_t)class * MPS_CHUNK_ALIGN;
 }
 
 /* The first word of a block whose offset was read from a cache or a journal; NULL when there can't be a block. */
@@ -47,7 +46,7 @@ static mps_off block_of(const mps_undo *entry)
 /* Whether that many blocks of a class are too many for a cache. */
 static inline bool is_too_long(uint32_t class, uint64_t n)
 {
-    return n > CACHE_MIN && n * class_size(class) > CACHE_BYTES;
+    return n > CACHE_MIN && n * mps_class_size(class) > CACHE_BYTES;
 }
 
 /* Keeps the private guess of a cache's length. */
@@ -163,7 +162,7 @@ _Static_assert((sizeof(mps_chunk) + MPS_CHUNK_MIN - 1) / MPS_CHUNK_MIN + 1 <= MP
  * cache. */
 static mps_status take_run(mps_tx *tx, uint32_t class, uint64_t n, mps_off *block)
 {
-    uint64_t size = class_size(class);
+    uint64_t size = mps_class_size(class);
     mps_off chunk;
     uint64_t taken;
     mps_status st = take(tx, size * n, MPS_CHUNK_ALIGN, &chunk, &taken);
@@ -197,7 +196,7 @@ static mps_status take_run(mps_tx *tx, uint32_t class, uint64_t n, mps_off *bloc
 
 __attribute__((noinline)) static mps_status refill(mps_tx *tx, uint32_t class, mps_off *block)
 {
-    uint64_t n = mps_max64(RUN_BYTES / class_size(class), RUN_MIN);
+    uint64_t n = mps_max64(RUN_BYTES / mps_class_size(class), RUN_MIN);
     mps_status st = mps_tx_lock(tx, guard_of(tx));
     if (st != MPS_OK) {
         return st;
@@ -225,16 +224,31 @@ static inline void push(mps_tx *tx, uint32_t class, mps_off block, uint64_t *wor
     mps_tx_commit_inner_pop(tx);
 }
 
+/* Whether blocks of middle size are cached: not where those that lie unused would be missed. */
+static inline bool caches_middle(const mps_seg *seg)
+{
+    return seg->max_end - seg->arena >= MPS_LARGE_ARENA;
+}
+
+/* The first class whose chunks are long enough. */
+static inline uint32_t class_for(uint64_t nbytes)
+{
+    uint64_t size = mps_max64(mps_round_up(nbytes + MPS_CHUNK_HEAD, MPS_CHUNK_ALIGN), MPS_CHUNK_MIN);
+    uint32_t class = mps_class_of(size);
+    return class + (mps_class_size(class) < size);
+}
+
 mps_status mps_alloc(mps_tx *tx, uint64_t nbytes, mps_off *block)
 {
-    if (nbytes > MPS_SMALL) {
+    if (nbytes > MPS_SMALL && (nbytes > MPS_MIDDLE || !caches_middle(tx->seg))) {
         return alloc_large(tx, nbytes, MPS_CHUNK_ALIGN, block);
     }
-    uint64_t size = mps_max64(mps_round_up(nbytes + MPS_CHUNK_HEAD, MPS_CHUNK_ALIGN), MPS_CHUNK_MIN);
-    uint32_t class = (uint32_t)((size - MPS_CHUNK_MIN) / MPS_CHUNK_ALIGN);
+    uint32_t class = class_for(nbytes);
     mps_off first = mps_load64(&tx->lane->cache[class]);
     if (mps_unlikely(first == 0)) {
-        return refill(tx, class, block);
+        return class < MPS_SMALL_CLASSES
+                   ? refill(tx, class, block)
+                   : alloc_large(tx, mps_class_size(class) - MPS_CHUNK_HEAD, MPS_CHUNK_ALIGN, block);
     }
     const uint64_t *word = first_word(tx->seg, first);
     if (mps_unlikely(word == NULL)) {
@@ -413,9 +427,9 @@ mps_status mps_alloc_free_entry(mps_tx *tx, const mps_undo *entry)
     if (mps_unlikely((entry->where & MPS_UNDO_KIND) == MPS_UNDO_FIT && entry->old != 0)) {
         return cut_entry(tx, chunk, entry->old);
     }
-    if ((entry->where & MPS_UNDO_KIND) == MPS_UNDO_FREE && size <= MPS_SMALL + MPS_CHUNK_HEAD) {
-        uint32_t class = (uint32_t)((size - MPS_CHUNK_MIN) / MPS_CHUNK_ALIGN);
-        push(tx, class, block, mps_region_at(&tx->seg->region, block));
+    uint64_t end = caches_middle(tx->seg) ? MPS_MIDDLE_END : MPS_SMALL + MPS_CHUNK_HEAD + 1;
+    if ((entry->where & MPS_UNDO_KIND) == MPS_UNDO_FREE && size < end) {
+        push(tx, mps_class_of(size), block, mps_region_at(&tx->seg->region, block));
         return MPS_OK;
     }
     return give_entry(tx, chunk, size, 1);

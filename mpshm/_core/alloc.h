@@ -2,7 +2,12 @@
  *
  * Small blocks (up to MPS_SMALL bytes) come from the lane's caches of size classes: one entry in the journal and
  * one store, no lock. An empty cache takes a run of blocks from the allocator behind it (alloc_fit.h), a full
- * one gives blocks back. Larger blocks go to that allocator directly.
+ * one gives blocks back. Those of middle size (up to MPS_MIDDLE bytes) come from there, too, where the segment may become
+ * large: but into these caches only what was freed goes. Larger blocks go to the allocator directly.
+ *
+ *   class:             0, 1, ... 31       32 ... 39           40 ... 47            48 ... 55            56
+ *   bytes of a chunk:  32, 48, ... 528    576, 640, ... 1024  1152, 1280, ... 2048  2304, 2560, ... 4096  4608
+ *   A chunk belongs to the last class whose size it has; from class 31 on it may be longer.
  *
  * A block's payload is aligned to 16 bytes. A chunk is its payload and 8 bytes of head before it.
  * An allocation adds at most two entries to the outer journal, a free, an extension or a cut one.
@@ -17,7 +22,30 @@
 #define MPS_CHUNK_ALIGN 16u
 #define MPS_CHUNK_MIN 32u
 #define MPS_ALIGN_MAX 65536u
-#define MPS_SMALL (MPS_CHUNK_MIN + (MPS_CLASSES - 1) * MPS_CHUNK_ALIGN - MPS_CHUNK_HEAD) /* 520 */
+#define MPS_SMALL_CLASSES 32u
+#define MPS_SMALL (MPS_CHUNK_MIN + (MPS_SMALL_CLASSES - 1) * MPS_CHUNK_ALIGN - MPS_CHUNK_HEAD) /* 520 */
+#define MPS_MIDDLE (4608u - MPS_CHUNK_HEAD)
+#define MPS_MIDDLE_END 5120u /* bytes from which on a chunk is in no class */
+
+/* Bytes of the chunks of a class, at least. */
+static inline uint64_t mps_class_size(uint32_t class)
+{
+    if (mps_likely(class < MPS_SMALL_CLASSES)) {
+        return MPS_CHUNK_MIN + (uint64_t)class * MPS_CHUNK_ALIGN;
+    }
+    uint32_t middle = class - MPS_SMALL_CLASSES; /* eight for each doubling */
+    return (uint64_t)(9 + middle % 8) << (6 + middle / 8);
+}
+
+/* The last class whose size is at most `size`, which is MPS_CHUNK_MIN to MPS_MIDDLE_END - 1. */
+static inline uint32_t mps_class_of(uint64_t size)
+{
+    if (mps_likely(size < 576)) {
+        return (uint32_t)(mps_min64(size, 528) - MPS_CHUNK_MIN) / MPS_CHUNK_ALIGN;
+    }
+    uint32_t doubling = 54u - (uint32_t)__builtin_clzll(size - 1); /* 0: 513 to 1024 */
+    return MPS_SMALL_CLASSES - 1 + 8 * doubling + (uint32_t)((size - ((uint64_t)512 << doubling)) >> (6 + doubling));
+}
 
 typedef struct mps_alloc_stats {
     uint64_t used;         /* bytes of chunks in use, caches not counted */

@@ -145,7 +145,8 @@ mps_status mps_alloc_walk_cache(mps_seg *seg, const mps_lane *lane, mps_status (
         mps_off at = mps_load64(&lane->cache[class]);
         while (at != 0) {
             uint64_t usable = mps_alloc_usable(seg, at);
-            if (usable != MPS_CHUNK_MIN + class * MPS_CHUNK_ALIGN - MPS_CHUNK_HEAD || left-- == 0) {
+            uint64_t size = usable + MPS_CHUNK_HEAD;
+            if (usable == 0 || size >= MPS_MIDDLE_END || mps_class_of(size) != class || left-- == 0) {
                 return MPS_E_CORRUPT;
             }
             mps_status st = cached(ctx, at);

@@ -35,9 +35,9 @@
 #define MPS_LANES 12u
 #define MPS_HELD 6u     /* guards that one operation may hold */
 #define MPS_HOLDS 2u    /* objects that one operation may keep alive */
-#define MPS_CLASSES 32u /* size classes of cached blocks: 32, 48, ... 528 bytes a chunk */
+#define MPS_CLASSES 57u /* size classes of cached blocks: alloc.h */
 #define MPS_INNER 64u
-#define MPS_OUTER 160u
+#define MPS_OUTER 144u
 #define MPS_SLOT_REFS 1024u /* references in the body itself; more live in a block */
 
 /* One step that can be undone: see journal.h. */
@@ -65,6 +65,7 @@ typedef struct mps_lane {
     uint64_t spill_entries;   /* capacity of that block, in entries */
     uint64_t reserved[4];
     uint64_t cache[MPS_CLASSES]; /* offset of the first cached block of each class; its first word links on */
+    uint64_t reserved_too[7];
     mps_lane_pool pools[MPS_LANE_POOLS];
     mps_undo inner[MPS_INNER]; /* the allocation that is going on */
     mps_undo outer[MPS_OUTER]; /* the operation that is going on */
@@ -93,9 +94,9 @@ _Static_assert(sizeof(mps_undo) == 16, "stored");
 _Static_assert(sizeof(mps_lane) == 4096, "stored");
 _Static_assert(offsetof(mps_lane, cache) == 128, "stored");
 _Static_assert(sizeof(mps_lane_pool) == 32, "stored");
-_Static_assert(offsetof(mps_lane, pools) == 384, "stored");
-_Static_assert(offsetof(mps_lane, inner) == 512, "stored");
-_Static_assert(offsetof(mps_lane, outer) == 1536, "stored");
+_Static_assert(offsetof(mps_lane, pools) == 640, "stored");
+_Static_assert(offsetof(mps_lane, inner) == 768, "stored");
+_Static_assert(offsetof(mps_lane, outer) == 1792, "stored");
 _Static_assert(sizeof(mps_slot_head) == 64, "stored");
 _Static_assert(offsetof(mps_slot_body, refs_block) == 49152, "stored");
 _Static_assert(offsetof(mps_slot_body, refs) == 49216, "stored");
