@@ -747,7 +747,7 @@ int main(void)
     test_aborted_runs();
     test_full(24);
     test_full(100);
-    test_full(700);
+    test_full(760); /* (all of a class) */
     test_full(5000);
     test_growing();
     test_refused_memory();
