@@ -602,7 +602,7 @@ static void test_refused_memory(void)
     check_begin(seg, &tx);
     CHECK_OK(mps_alloc(&tx, 1000, &small));
     CHECK_OK(mps_alloc(&tx, 30 * MIB, &large));
-    CHECK_OK(mps_alloc(&tx, 5000, &block));
+    CHECK_OK(mps_alloc(&tx, 1000, &block));
     check_commit(&tx);
     check_begin(seg, &tx);
     CHECK_OK(mps_free(&tx, large));
