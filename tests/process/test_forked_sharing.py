@@ -7,25 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from children import forked
 
 import mpshm
 from mpshm import AnonymousSegment, ShareableList, SharedMemory, anonymous_shared_memory
 
 SECONDS = 60
-
-
-def forked(run, *args):
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            run(*args)
-            status = 0
-        except BaseException as error:
-            os.write(2, repr(error).encode())
-        finally:
-            os._exit(status)
-    return pid
 
 
 def in_child(run, *args):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from children import forked
 
 import mpshm
 from mpshm import ShareableList, SharedMemory, guards, memory
@@ -18,21 +19,6 @@ from mpshm.managers import SharedMemoryManager
 
 SHM = Path("/dev/shm")
 SECONDS = 60
-
-
-def forked(run, *args):
-    """Run it in a child; the process number."""
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            run(*args)
-            status = 0
-        except BaseException as error:  # it must not get into pytest's frames
-            os.write(2, repr(error).encode())
-        finally:
-            os._exit(status)
-    return pid
 
 
 def ended(pid):
